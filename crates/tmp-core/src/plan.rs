@@ -1,0 +1,225 @@
+//! The validated, ordered steps of one migration. A plan is made before anything changes, shown to
+//! people, copied into the journal's folder and executed from there. Format: `docs/format/plan.md`.
+
+use camino::Utf8PathBuf;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    DatabaseName, Digest, EnvironmentName, MigrationId, Mode, ModulePath, SiteName, SystemName,
+    enhancement::{Command, DatabaseEngine, Enhancement},
+    id::StepName,
+    module::{Content, Kind},
+};
+
+/// The version of the plan this release writes.
+pub const SCHEMA: &str = "tmp/plan/v1";
+
+/// What one migration does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// The migration.
+    pub migration: MigrationId,
+    /// Where it comes from.
+    pub provenance: Provenance,
+    /// Where it runs.
+    pub target: Target,
+    /// What is to change, as packaged.
+    pub enhancement: Enhancement,
+    /// The modules to switch: no path is the prefix of another's, so any order will do.
+    pub operations: Vec<Operation>,
+    /// Modules that already are what they are to become.
+    pub unchanged: Vec<ModulePath>,
+    /// The database whose COMMIT is the commit point.
+    pub database: Option<PlannedDatabase>,
+    /// The checked part, in order.
+    pub steps: Vec<PlannedStep>,
+    /// What the archive holds beside the operations' paths: paths that batch steps write.
+    pub also_archived: Vec<ModulePath>,
+    /// What it takes.
+    pub needs: Needs,
+    /// What a person should know before it runs.
+    pub warnings: Vec<String>,
+}
+
+/// Where a plan comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provenance {
+    /// Digest of the trigger file's `trigger.yaml`.
+    pub trigger: Digest,
+    /// The payload digest.
+    pub payload: Digest,
+    /// Why it runs outside a window, where it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// Where a migration runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    /// The system.
+    pub system: SystemName,
+    /// The environment.
+    pub environment: EnvironmentName,
+    /// The site.
+    pub site: SiteName,
+    /// The tree of modules, absolute.
+    pub root: Utf8PathBuf,
+    /// TMP's work directory on the root's own mount, absolute.
+    pub work: Utf8PathBuf,
+    /// The site's URL, for checks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Globs of live data below the root: never archived whole, never switched.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignore: Vec<String>,
+    /// Whether the root may lie on a file system that does not survive a power loss.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ephemeral: bool,
+}
+
+/// One switch of one path, and everything below it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Operation {
+    /// Where.
+    pub path: ModulePath,
+    /// What stands there now.
+    pub replaces: Kind,
+    /// What is done.
+    pub action: Action,
+}
+
+/// What an operation does to its path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Action {
+    /// Staged content takes the path: added where nothing stands, exchanged otherwise.
+    Put {
+        /// The module at the path first, then what it holds, parents before children.
+        staged: Vec<StagedModule>,
+    },
+    /// What stands there is parked.
+    Remove,
+    /// The permission bits change in place; the content is right already.
+    SetMode {
+        /// The old bits.
+        from: Mode,
+        /// The new bits.
+        to: Mode,
+    },
+}
+
+/// One module made in the work directory before the switch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StagedModule {
+    /// Where it will stand.
+    pub path: ModulePath,
+    /// What it is.
+    pub content: Content,
+    /// The owner the enhancement asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+}
+
+/// The database whose COMMIT is the commit point.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlannedDatabase {
+    /// Its name.
+    pub name: DatabaseName,
+    /// Its engine.
+    pub engine: DatabaseEngine,
+    /// The directories that hold its files, absolute: their modification times are put back.
+    pub directories: Vec<Utf8PathBuf>,
+}
+
+/// One step of the checked part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlannedStep {
+    /// Its name; unique in the plan.
+    pub name: StepName,
+    /// What it does.
+    pub work: StepWork,
+}
+
+/// What a step of the checked part does. Indices point into the enhancement's lists.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum StepWork {
+    /// Compares every switched module with what was planned.
+    PostImage,
+    /// Runs `sql[index]` outside a transaction.
+    Sql {
+        /// Index into `sql`.
+        index: usize,
+    },
+    /// Exports, then imports `control_objects[index]`.
+    ControlObject {
+        /// Index into `control_objects`.
+        index: usize,
+        /// The utility's commands with this object filled in.
+        commands: UtilityCommands,
+    },
+    /// Runs `batch[index]`.
+    Batch {
+        /// Index into `batch`.
+        index: usize,
+    },
+    /// Runs a step of the embedder's own.
+    Own {
+        /// What it does.
+        describe: String,
+        /// What its undo does.
+        describe_undo: String,
+    },
+    /// Asks `verify[index]`.
+    Check {
+        /// Index into `verify`.
+        index: usize,
+    },
+}
+
+/// How one control object is moved by its utility. `{file}` stands for the file to write or read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UtilityCommands {
+    /// Writes the object as it is now to `{file}`: the way back.
+    pub export: Command,
+    /// Puts `{file}` in place.
+    pub import: Command,
+    /// Says whether what is there is right.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verify: Option<Command>,
+}
+
+/// What a migration takes, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub struct Needs {
+    /// On the root's file system, for staged content.
+    pub staged: u64,
+    /// Inodes there.
+    pub inodes: u64,
+    /// On the state directory's file system: the archive before compression and deduplication.
+    pub archive: u64,
+    /// There, for the journal.
+    pub journal: u64,
+}
+
+impl Plan {
+    /// How many modules it changes.
+    pub fn modules(&self) -> u64 {
+        let count = |operation: &Operation| match &operation.action {
+            Action::Put { staged } => staged.len(),
+            Action::Remove | Action::SetMode { .. } => 1,
+        };
+        self.operations.iter().map(count).map(|n| n as u64).sum()
+    }
+}
