@@ -8,7 +8,7 @@
 //! * [`enhancement`]: what a payload changes. [`plan`]: what one migration will do about it.
 //! * [`phase`]: the one transition function of a migration, live and on replay.
 //! * [`event`], [`outcome`]: what is told while it runs and what came of it.
-//! * [`database`], [`step`], [`contents`], [`clock`]: the seams an embedder can fill.
+//! * [`database`], [`step`], [`contents`], [`clock`], [`store`]: the seams an embedder can fill.
 
 pub mod clock;
 pub mod contents;
@@ -25,6 +25,7 @@ pub mod path;
 pub mod phase;
 pub mod plan;
 pub mod step;
+pub mod store;
 
 pub use digest::Digest;
 pub use id::{DatabaseName, EnhancementId, EnvironmentName, MigrationId, Revision, SiteName, SystemName};
