@@ -98,6 +98,8 @@ pub struct Stat {
     pub immutable: bool,
     /// Which mount it lies on.
     pub mount: u64,
+    /// Which device. It may differ below one mount (subvolumes of btrfs), and over a remount.
+    pub device: u64,
 }
 
 /// Which inode something is. Two things with one identity on one file system are one thing, as long
@@ -182,6 +184,7 @@ impl<'a> At<'a> {
 /// Errors are the operating system's, with its error number. An implementation neither retries nor
 /// repairs, except that an interrupted call (`EINTR`) may be made again where that cannot lose an
 /// error; a sync is never made again.
+#[expect(clippy::missing_errors_doc, reason = "they are said once for all calls, above")]
 pub trait Disk: Send + Sync + fmt::Debug {
     /// Opens the directory at an absolute path, following symlinks in it: the path is the
     /// operator's own.

@@ -1,0 +1,1 @@
+//! The same assertions for every `Disk`.

@@ -1,0 +1,33 @@
+//! The lock of a work directory: `flock`, which dies with its process, however it dies.
+
+use std::{ffi::OsStr, io, os::fd::OwnedFd};
+
+use rustix::{
+    fs::{self, FlockOperation, Mode, OFlags},
+    io::{Errno, retry_on_intr},
+};
+
+/// Takes the lock without waiting; `None` when somebody else holds it. The descriptor is the lock.
+pub(super) fn try_lock(dir: &OwnedFd, name: &OsStr, note: &str) -> io::Result<Option<OwnedFd>> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let file = retry_on_intr(|| fs::openat(dir, name, flags, Mode::RUSR | Mode::WUSR))?;
+    match retry_on_intr(|| fs::flock(&file, FlockOperation::NonBlockingLockExclusive)) {
+        Ok(()) => {}
+        Err(Errno::WOULDBLOCK) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    }
+    // A lock on a file that lost its name would exclude nobody.
+    let (held, named) = (fs::fstat(&file)?, fs::statat(dir, name, fs::AtFlags::SYMLINK_NOFOLLOW)?);
+    if (held.st_dev, held.st_ino) != (named.st_dev, named.st_ino) {
+        return Err(io::Error::other("the lock file was exchanged while it was being locked"));
+    }
+    retry_on_intr(|| fs::ftruncate(&file, 0))?;
+    let mut rest = note.as_bytes();
+    let mut offset = 0;
+    while !rest.is_empty() {
+        let written = retry_on_intr(|| rustix::io::pwrite(&file, rest, offset))?;
+        offset = offset.saturating_add(u64::try_from(written).unwrap_or(u64::MAX));
+        rest = rest.get(written..).unwrap_or_default();
+    }
+    Ok(Some(file))
+}
