@@ -3,11 +3,13 @@
 //! A test that asked TMP's own manifest whether a migration left the target as it was would believe the
 //! thing it judges. So this crate depends on no crate of TMP: it walks trees ([`walk`]), reads databases
 //! ([`sqlite`]) and makes random trees and changes with a model of what they lead to ([`trees`]) by
-//! itself.
+//! itself. It also holds the fault injector ([`stepper`]), which stops a process before its k-th system
+//! call that changes something.
 //!
-//! Only tests and xtask use it. It runs on Linux.
+//! Only tests and xtask use it. It runs on Linux; the stepper knows the registers of x86-64.
 
 mod context;
 pub mod sqlite;
+pub mod stepper;
 pub mod trees;
 pub mod walk;

@@ -98,3 +98,24 @@ fn a_difference_is_told() {
         assert!(lines.contains(&expected.to_owned()), "{expected}: {lines:?}");
     }
 }
+
+#[test]
+fn the_other_names_of_a_removed_file_stay_one_file() {
+    let file = Node {
+        content: NodeContent::File { hole: 0, bytes: b"shared".to_vec() },
+        mode: 0o600,
+        xattrs: Some(BTreeMap::new()),
+        mtime: Some((9, 9)),
+    };
+    let link = Node { content: NodeContent::HardLink("a".into()), ..file.clone() };
+    let model = TreeModel(BTreeMap::from([
+        ("a".to_owned(), file),
+        ("b".to_owned(), link.clone()),
+        ("c".to_owned(), link),
+    ]));
+    let dir = tempfile::tempdir().unwrap();
+    build(&model, dir.path()).unwrap();
+    let changes = [Change { path: "a".into(), what: What::Remove }];
+    perform(dir.path(), &changes);
+    assert_eq!(check(&apply(&model, &changes), dir.path()).unwrap(), Vec::<String>::new());
+}

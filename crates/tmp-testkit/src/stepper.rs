@@ -1,0 +1,164 @@
+//! Stops a process at one chosen system call: the fault injector.
+//!
+//! A command is run under ptrace and its system calls that change something (the table is in
+//! [`mutating`]) are counted over all threads of the process, from 1. The k-th can be made fatal, be torn, or be
+//! made to fail. Processes that it starts run along uncounted and die with it. It needs no privileges: a
+//! process may trace what it started.
+
+mod syscalls;
+mod tracer;
+
+use std::{
+    ffi::OsString,
+    fs::File,
+    io,
+    os::unix::process::CommandExt,
+    path::PathBuf,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+pub use self::syscalls::mutating;
+use crate::context::Context;
+
+/// How long a process may take before it is killed.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// A command that is run under the stepper, as often as wanted.
+#[derive(Debug, Clone)]
+pub struct Stepper {
+    words: Vec<OsString>,
+    directory: Option<PathBuf>,
+    variables: Vec<(OsString, OsString)>,
+}
+
+/// What is done to the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Nothing: its calls are counted.
+    Count,
+    /// It and everything it started are killed with SIGKILL before the call of this number happens.
+    Kill(u64),
+    /// If the call of this number is a write of more than one byte, half of it happens; then as `Kill`.
+    Tear(u64),
+    /// The call of this number does not happen and returns an error.
+    Fail {
+        /// Which call.
+        at: u64,
+        /// The error.
+        errno: i32,
+        /// Whether every later call that changes something fails too.
+        persistent: bool,
+    },
+}
+
+/// What came of one run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepOutcome {
+    /// The names of the counted calls that were reached, in order.
+    pub calls: Vec<&'static str>,
+    /// The call at which something was done; `None` when the process ended before.
+    pub hit: Option<&'static str>,
+    /// How the process ended.
+    pub ended: Ended,
+    /// What it wrote to its standard output.
+    pub stdout: String,
+    /// What it wrote to its standard error.
+    pub stderr: String,
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// With this exit code.
+    Exited(i32),
+    /// By the signal of this number.
+    Signalled(i32),
+}
+
+impl Stepper {
+    /// A command; a program without `/` is looked up in `PATH`.
+    pub fn new(program: impl Into<OsString>) -> Self {
+        Self { words: vec![program.into()], directory: None, variables: Vec::new() }
+    }
+
+    /// The same with one more argument.
+    #[must_use = "the command is returned"]
+    pub fn arg(mut self, word: impl Into<OsString>) -> Self {
+        self.words.push(word.into());
+        self
+    }
+
+    /// The same with more arguments.
+    #[must_use = "the command is returned"]
+    pub fn args<W: Into<OsString>>(mut self, words: impl IntoIterator<Item = W>) -> Self {
+        self.words.extend(words.into_iter().map(Into::into));
+        self
+    }
+
+    /// The same in another working directory.
+    #[must_use = "the command is returned"]
+    pub fn current_dir(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.directory = Some(directory.into());
+        self
+    }
+
+    /// The same with a variable of the environment.
+    #[must_use = "the command is returned"]
+    pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.variables.push((name.into(), value.into()));
+        self
+    }
+
+    /// Runs the command to its end. May be called again.
+    ///
+    /// # Errors
+    /// The command cannot be started or traced; whatever was started is dead by then.
+    pub fn run(&self, action: Action) -> io::Result<StepOutcome> {
+        // A tracer is a thread: with one of its own it can wait for all its tracees and for nobody else's.
+        std::thread::scope(|scope| {
+            let worker = scope.spawn(|| self.run_here(action));
+            worker.join().unwrap_or_else(|_| Err(io::Error::other("the tracing thread panicked")))
+        })
+    }
+
+    /// Runs the command without doing anything to it.
+    ///
+    /// # Errors
+    /// As [`Stepper::run`]; also when the command ends with anything but 0.
+    pub fn count(&self) -> io::Result<Vec<&'static str>> {
+        let outcome = self.run(Action::Count)?;
+        match outcome.ended {
+            Ended::Exited(0) => Ok(outcome.calls),
+            ended => Err(io::Error::other(format!("{:?}: {ended:?}: {}", self.words, outcome.stderr))),
+        }
+    }
+
+    fn run_here(&self, action: Action) -> io::Result<StepOutcome> {
+        let output = tempfile::tempdir()?;
+        let folder = output.path().canonicalize()?;
+        let (stdout, stderr) = (folder.join("out"), folder.join("err"));
+        let mut command = Command::new("sh");
+        // The shell stops itself, is seized, and becomes the command.
+        command.args(["-c", "kill -STOP $$; exec \"$0\" \"$@\""]).args(&self.words);
+        command.stdin(Stdio::null()).stdout(File::create(&stdout)?).stderr(File::create(&stderr)?);
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command.process_group(0);
+        if let Some(directory) = &self.directory {
+            command.current_dir(directory);
+        }
+        let child = command.spawn().context("start", "sh")?;
+        let traced = tracer::trace(child.id(), &folder, action, LIMIT)?;
+        let text = |path| std::fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        Ok(StepOutcome {
+            calls: traced.calls,
+            hit: traced.hit,
+            ended: traced.ended,
+            stdout: text(&stdout)?,
+            stderr: text(&stderr)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

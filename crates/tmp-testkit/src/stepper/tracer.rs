@@ -1,0 +1,252 @@
+//! Follows one process and all it starts with ptrace.
+
+use std::{
+    collections::BTreeSet,
+    io,
+    path::Path,
+    sync::mpsc::{self, RecvTimeoutError},
+    time::Duration,
+};
+
+use nix::{
+    errno::Errno,
+    libc::{PTRACE_EVENT_EXEC, PTRACE_EVENT_STOP, user_regs_struct},
+    sys::{
+        ptrace::{self, Options},
+        signal::{Signal, kill},
+        wait::{WaitPidFlag, WaitStatus, waitpid},
+    },
+    unistd::Pid,
+};
+
+use super::{
+    Action, Ended,
+    syscalls::{self, Flags},
+};
+use crate::context::Context;
+
+/// What was seen.
+pub(super) struct Traced {
+    pub(super) calls: Vec<&'static str>,
+    pub(super) hit: Option<&'static str>,
+    pub(super) ended: Ended,
+}
+
+/// Seizes a child of this thread that is about to stop itself, lets it become its command and follows it to
+/// its end. Whatever it started is killed then. Writing to a file directly below `output` is not counted.
+pub(super) fn trace(child: u32, output: &Path, action: Action, limit: Duration) -> io::Result<Traced> {
+    let root = Pid::from_raw(i32::try_from(child).map_err(io::Error::other)?);
+    let (done, over) = mpsc::channel::<()>();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            if over.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
+                // It may have ended by itself just now.
+                let _ = kill(root, Signal::SIGKILL);
+            }
+        });
+        let traced = seize(root).and_then(|()| Tracer::new(root, output, action).follow());
+        if traced.is_err() {
+            // Nothing that was started may live on; it may be dead already.
+            let _ = kill(root, Signal::SIGKILL);
+        }
+        drop(done);
+        traced
+    })
+}
+
+fn seize(root: Pid) -> io::Result<()> {
+    match waitpid(root, Some(WaitPidFlag::WUNTRACED))? {
+        WaitStatus::Stopped(..) => {}
+        other => return Err(io::Error::other(format!("the shell did not stop: {other:?}"))),
+    }
+    let options = Options::PTRACE_O_TRACESYSGOOD
+        | Options::PTRACE_O_TRACECLONE
+        | Options::PTRACE_O_TRACEFORK
+        | Options::PTRACE_O_TRACEVFORK
+        | Options::PTRACE_O_TRACEEXEC
+        | Options::PTRACE_O_EXITKILL;
+    ptrace::seize(root, options).context("trace", root)?;
+    kill(root, Signal::SIGCONT).context("continue", root)
+}
+
+struct Tracer<'a> {
+    root: Pid,
+    output: &'a Path,
+    action: Action,
+    /// Whether the shell has become the command.
+    started: bool,
+    /// Threads that are between the beginning and the end of a system call.
+    inside: BTreeSet<Pid>,
+    /// Every process and thread seen and not yet gone.
+    alive: BTreeSet<Pid>,
+    /// Whether everything has been killed: what shows up now was started just before.
+    dying: bool,
+    /// The thread whose call is torn or made to fail.
+    doomed: Option<Pid>,
+    calls: Vec<&'static str>,
+    hit: Option<&'static str>,
+}
+
+impl<'a> Tracer<'a> {
+    fn new(root: Pid, output: &'a Path, action: Action) -> Self {
+        Self {
+            root,
+            output,
+            action,
+            started: false,
+            inside: BTreeSet::new(),
+            alive: BTreeSet::from([root]),
+            dying: false,
+            doomed: None,
+            calls: Vec::new(),
+            hit: None,
+        }
+    }
+
+    fn follow(mut self) -> io::Result<Traced> {
+        let mut ended = None;
+        loop {
+            let status = match waitpid(None, Some(WaitPidFlag::__WALL | WaitPidFlag::__WNOTHREAD)) {
+                Ok(status) => status,
+                Err(Errno::ECHILD) => break,
+                Err(error) => return Err(error.into()),
+            };
+            let Some(pid) = status.pid() else { continue };
+            self.alive.insert(pid);
+            match status {
+                WaitStatus::Exited(..) | WaitStatus::Signaled(..) => {
+                    self.alive.remove(&pid);
+                    self.inside.remove(&pid);
+                    if pid == self.root {
+                        ended = Some(match status {
+                            WaitStatus::Signaled(_, signal, _) => Ended::Signalled(signal as i32),
+                            WaitStatus::Exited(_, code) => Ended::Exited(code),
+                            _ => continue,
+                        });
+                        self.kill_all();
+                    }
+                }
+                // A traced process can vanish between its stop and any request: killed meanwhile.
+                stopped => match self.stopped(pid, stopped) {
+                    Ok(()) | Err(Errno::ESRCH) => {}
+                    Err(error) => return Err(error.into()),
+                },
+            }
+        }
+        let ended = ended.ok_or_else(|| io::Error::other("the process vanished"))?;
+        Ok(Traced { calls: self.calls, hit: self.hit, ended })
+    }
+
+    fn stopped(&mut self, pid: Pid, status: WaitStatus) -> nix::Result<()> {
+        if self.dying {
+            return kill(pid, Signal::SIGKILL);
+        }
+        match status {
+            WaitStatus::PtraceSyscall(_) if self.inside.remove(&pid) => self.after(pid)?,
+            WaitStatus::PtraceSyscall(_) => {
+                self.inside.insert(pid);
+                if self.started && self.is_counted(pid) {
+                    self.before(pid)?;
+                }
+            }
+            WaitStatus::PtraceEvent(_, _, PTRACE_EVENT_EXEC) if pid == self.root => self.started = true,
+            WaitStatus::PtraceEvent(_, signal, event) => {
+                let group_stop = event == PTRACE_EVENT_STOP && signal != Signal::SIGTRAP;
+                if group_stop && self.started {
+                    // Nobody will continue it: a stopped process counts as a bug of the test.
+                    return kill(self.root, Signal::SIGKILL);
+                }
+            }
+            WaitStatus::Stopped(_, signal) => return self.resume(pid, Some(signal)),
+            _ => {}
+        }
+        self.resume(pid, None)
+    }
+
+    fn resume(&self, pid: Pid, signal: Option<Signal>) -> nix::Result<()> {
+        if self.is_counted(pid) { ptrace::syscall(pid, signal) } else { ptrace::cont(pid, signal) }
+    }
+
+    /// Whether a task is a thread of the process itself, not of one that it started.
+    fn is_counted(&self, task: Pid) -> bool {
+        task == self.root || Path::new(&format!("/proc/{}/task/{task}", self.root)).exists()
+    }
+
+    fn before(&mut self, task: Pid) -> nix::Result<()> {
+        let mut registers = ptrace::getregs(task)?;
+        let Some(name) = self.counted(task, &registers)? else { return Ok(()) };
+        self.calls.push(name);
+        let number = self.calls.len() as u64;
+        match self.action {
+            Action::Kill(at) if at == number => {
+                self.hit = Some(name);
+                self.kill_all();
+            }
+            Action::Tear(at) if at == number => {
+                self.hit = Some(name);
+                if syscalls::writes(name) && registers.rdx > 1 {
+                    registers.rdx /= 2;
+                    ptrace::setregs(task, registers)?;
+                    self.doomed = Some(task);
+                } else {
+                    self.kill_all();
+                }
+            }
+            Action::Fail { at, persistent, .. } if at == number || (persistent && at < number) => {
+                self.hit.get_or_insert(name);
+                // No such call: the kernel does nothing.
+                registers.orig_rax = u64::MAX;
+                ptrace::setregs(task, registers)?;
+                self.doomed = Some(task);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn after(&mut self, task: Pid) -> nix::Result<()> {
+        if self.doomed != Some(task) {
+            return Ok(());
+        }
+        self.doomed = None;
+        if let Action::Fail { errno, .. } = self.action {
+            let mut registers = ptrace::getregs(task)?;
+            registers.rax = i64::from(-errno).cast_unsigned();
+            return ptrace::setregs(task, registers);
+        }
+        self.kill_all();
+        Ok(())
+    }
+
+    fn kill_all(&mut self) {
+        self.dying = true;
+        for pid in &self.alive {
+            // Some are gone already; the root's threads go with it.
+            let _ = kill(*pid, Signal::SIGKILL);
+        }
+    }
+
+    /// The name of the call a thread is about to make, if it is counted.
+    fn counted(&self, task: Pid, registers: &user_regs_struct) -> nix::Result<Option<&'static str>> {
+        let Some((name, flags)) = syscalls::find(registers.orig_rax) else { return Ok(None) };
+        let arguments = [registers.rdi, registers.rsi, registers.rdx];
+        let argument = |index: usize| arguments.get(index).copied().unwrap_or_default();
+        let changes = match flags {
+            Flags::Always => true,
+            Flags::Argument(index) => syscalls::creates(argument(index)),
+            Flags::PointedAt(index) => {
+                let address = usize::try_from(argument(index)).unwrap_or_default();
+                let word = ptrace::read(task, std::ptr::without_provenance_mut(address))?;
+                syscalls::creates(word.cast_unsigned())
+            }
+            Flags::Descriptor => !self.is_output(task, argument(0)),
+            Flags::Request => syscalls::clones(argument(1)),
+        };
+        Ok(changes.then_some(name))
+    }
+
+    fn is_output(&self, task: Pid, descriptor: u64) -> bool {
+        let link = std::fs::read_link(format!("/proc/{task}/fd/{descriptor}"));
+        (1..=2).contains(&descriptor) && link.is_ok_and(|file| file.parent() == Some(self.output))
+    }
+}
