@@ -14,6 +14,7 @@
 
 mod attributes;
 mod barrier;
+mod component;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod dirs;
@@ -26,7 +27,7 @@ mod probe;
 mod reader;
 mod real;
 mod remove;
-//mod sim;
+mod sim;
 mod tree;
 mod write;
 
@@ -42,6 +43,6 @@ pub use probe::{Capabilities, ProbeError, probe};
 pub use reader::FileReader;
 pub use real::RealDisk;
 pub use remove::remove_tree;
-//pub use sim::SimDisk;
+pub use sim::SimDisk;
 pub use tree::{Place, Tree};
 pub use write::{Written, read_whole, write_all_at, write_durably, write_new, write_sparse_new};

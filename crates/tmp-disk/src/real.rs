@@ -2,7 +2,6 @@
 //!
 //! Needs Linux 5.8 (`openat2`, mount ids and birth times of `statx`, errors of `syncfs`) and `/proc`.
 
-mod component;
 mod file_system;
 mod lock;
 mod open;
@@ -23,7 +22,7 @@ use rustix::{
 };
 use tmp_core::{Mode, module::Timestamp};
 
-use self::component::{component, component_or_itself};
+use crate::component::{component, component_or_itself};
 use crate::disk::{At, Dir, Disk, Extent, FileSystem, Lock, OpenFile, Rename, Stat};
 
 /// The file system of this machine.

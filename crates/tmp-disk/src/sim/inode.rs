@@ -1,0 +1,105 @@
+//! One inode: what everybody sees of it, and what is durable.
+
+use std::collections::BTreeMap;
+
+use tmp_core::{
+    Mode,
+    module::{Kind, Timestamp},
+};
+
+use super::{content::Content, dice::Dice, log::Entries};
+
+/// Attributes.
+#[derive(Debug, Clone)]
+pub(super) struct Meta {
+    pub(super) mode: Mode,
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+    pub(super) mtime: Timestamp,
+    pub(super) ctime: Timestamp,
+    pub(super) xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
+}
+
+/// What it holds. The text of a symlink never changes and is durable with its name.
+#[derive(Debug, Clone)]
+pub(super) enum Body {
+    File(Content),
+    Directory(Entries),
+    Symlink(Vec<u8>),
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Inode {
+    pub(super) born: Timestamp,
+    pub(super) meta: Meta,
+    pub(super) body: Body,
+    /// Attributes at the last sync, or when it was made.
+    pub(super) durable_meta: Meta,
+    /// A file's content at the last sync; empty before.
+    pub(super) durable_content: Content,
+    /// How many names it has.
+    pub(super) names: u64,
+    /// How many handles are open on it.
+    pub(super) handles: u64,
+    /// Whether its space was given back. It is kept while a power loss could bring it back.
+    pub(super) freed: bool,
+}
+
+impl Inode {
+    pub(super) fn new(now: Timestamp, mode: Mode, body: Body) -> Self {
+        let meta = Meta { mode, uid: 0, gid: 0, mtime: now, ctime: now, xattrs: BTreeMap::new() };
+        Self {
+            born: now,
+            durable_meta: meta.clone(),
+            durable_content: Content::default(),
+            meta,
+            body,
+            names: 0,
+            handles: 0,
+            freed: false,
+        }
+    }
+
+    pub(super) fn kind(&self) -> Kind {
+        match self.body {
+            Body::File(_) => Kind::File,
+            Body::Directory(_) => Kind::Directory,
+            Body::Symlink(_) => Kind::Symlink,
+        }
+    }
+
+    /// How many pages it takes.
+    pub(super) fn pages(&self) -> u64 {
+        match &self.body {
+            Body::File(content) => content.pages(),
+            Body::Directory(_) | Body::Symlink(_) => 0,
+        }
+    }
+
+    pub(super) fn sync_content(&mut self) {
+        if let Body::File(content) = &self.body {
+            self.durable_content = content.clone();
+        }
+    }
+
+    pub(super) fn sync_meta(&mut self) {
+        self.durable_meta = self.meta.clone();
+    }
+
+    /// The inode as a power loss leaves it, without entries.
+    pub(super) fn after_power_loss(&self, dice: &mut Dice) -> Self {
+        let mut meta = if dice.one_in(2) { self.meta.clone() } else { self.durable_meta.clone() };
+        // Extended attributes are kept apart from the rest and may be older or newer.
+        let other = if dice.one_in(2) { &self.meta } else { &self.durable_meta };
+        meta.xattrs.clone_from(&other.xattrs);
+        let body = match &self.body {
+            Body::File(content) => Body::File(content.after_power_loss(&self.durable_content, dice)),
+            Body::Directory(_) => Body::Directory(Entries::new()),
+            Body::Symlink(target) => Body::Symlink(target.clone()),
+        };
+        let mut found = Self { meta, body, names: 0, handles: 0, freed: false, ..self.clone() };
+        found.sync_meta();
+        found.sync_content();
+        found
+    }
+}
