@@ -15,7 +15,7 @@
 mod attributes;
 mod barrier;
 mod component;
-#[cfg(feature = "conformance")]
+#[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod dirs;
 pub mod disk;

@@ -10,7 +10,7 @@ mod operations;
 
 use std::{
     io::{self, ErrorKind::NotFound},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use tmp_core::Mode;
@@ -126,10 +126,37 @@ pub fn probe(tree: &Tree, work: &Dir, ephemeral: bool) -> Result<Capabilities, P
 fn accept(tree: &Tree, dir: &Dir, ephemeral: bool) -> Result<FileSystem, ProbeError> {
     let found = tree.disk().file_system(dir);
     let found = found.map_err(DiskError::at("ask about the file system of", tree.path()))?;
-    let (path, name) = (tree.path().to_owned(), found.name.clone());
+    match refusal(&found, tree.path(), ephemeral) {
+        Some(refusal) => Err(refusal),
+        None => Ok(found),
+    }
+}
+
+fn refusal(found: &FileSystem, path: &Path, ephemeral: bool) -> Option<ProbeError> {
+    let (path, name) = (path.to_owned(), found.name.clone());
     match found.durability {
-        Durability::Remote => Err(ProbeError::Remote { path, name }),
-        Durability::Ephemeral if !ephemeral => Err(ProbeError::Ephemeral { path, name }),
-        Durability::Ephemeral | Durability::Local => Ok(found),
+        Durability::Remote => Some(ProbeError::Remote { path, name }),
+        Durability::Ephemeral if !ephemeral => Some(ProbeError::Ephemeral { path, name }),
+        Durability::Ephemeral | Durability::Local => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refuses_what_does_not_keep_what_it_is_given() {
+        let refused = |durability, ephemeral| {
+            let name = "nfs".to_owned();
+            let found = FileSystem { name, free_bytes: 1, free_inodes: None, durability };
+            refusal(&found, Path::new("/srv"), ephemeral)
+        };
+        for ephemeral in [false, true] {
+            assert!(matches!(refused(Durability::Remote, ephemeral), Some(ProbeError::Remote { .. })));
+            assert!(refused(Durability::Local, ephemeral).is_none());
+        }
+        assert!(matches!(refused(Durability::Ephemeral, false), Some(ProbeError::Ephemeral { .. })));
+        assert!(refused(Durability::Ephemeral, true).is_none());
     }
 }

@@ -1,0 +1,235 @@
+//! What the simulated disk loses, and what it must not.
+
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+use std::{collections::BTreeSet, path::Path, sync::Arc};
+
+use tmp_core::{Mode, module::Kind};
+use tmp_disk::{
+    At, Barrier, Dir, Disk, Fault, FaultDisk, Rename, SimDisk, ensure_dirs, observe, read_whole, remove_tree,
+    write_durably, write_new,
+};
+
+const SEEDS: u64 = 300;
+
+struct Bench {
+    disk: SimDisk,
+    dir: Dir,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let disk = SimDisk::new();
+        let dir = ensure_dirs(&disk, Path::new("/dir")).unwrap();
+        Self { disk, dir }
+    }
+
+    fn put(&self, name: &str, bytes: &[u8]) -> tmp_disk::Written {
+        write_new(&self.disk, At::new(&self.dir, name), Mode::FILE, &mut &*bytes).unwrap()
+    }
+
+    /// Puts a file that stays.
+    fn keep(&self, name: &str, bytes: &[u8]) {
+        self.disk.sync_file(&self.put(name, bytes).file).unwrap();
+        self.disk.sync_dir(&self.dir).unwrap();
+    }
+
+    fn rename(&self, from: &str, to: &str, how: Rename) {
+        self.disk.rename(At::new(&self.dir, from), At::new(&self.dir, to), how).unwrap();
+    }
+
+    /// The contents of these names after each of many power losses; `None` where nothing is there.
+    fn losses(&self, names: &[&str]) -> BTreeSet<Vec<Option<Vec<u8>>>> {
+        (0..SEEDS).map(|seed| contents(&self.disk.power_loss(seed), names)).collect()
+    }
+}
+
+fn contents(disk: &SimDisk, names: &[&str]) -> Vec<Option<Vec<u8>>> {
+    let dir = disk.open_root(Path::new("/dir")).unwrap();
+    names.iter().map(|name| read_whole(disk, At::new(&dir, *name), 1 << 20).ok()).collect()
+}
+
+fn some(bytes: &[u8]) -> Option<Vec<u8>> {
+    Some(bytes.to_vec())
+}
+
+#[test]
+fn what_was_synced_stays() {
+    let bench = Bench::new();
+    bench.keep("a", b"1");
+    assert_eq!(bench.losses(&["a"]), BTreeSet::from([vec![some(b"1")]]));
+    let barrier = Barrier::open(&(Arc::new(bench.disk.clone()) as Arc<dyn Disk>), &bench.dir).unwrap();
+    let file = bench.put("b", b"2").file;
+    bench.disk.set_mode(At::new(&bench.dir, "b"), Mode::PROGRAM).unwrap();
+    barrier.settle(&[file], std::slice::from_ref(&bench.dir)).unwrap();
+    for seed in 0..SEEDS {
+        let disk = bench.disk.power_loss(seed);
+        let dir = disk.open_root(Path::new("/dir")).unwrap();
+        assert_eq!(disk.stat(At::new(&dir, "b")).unwrap().unwrap().mode, Mode::PROGRAM);
+    }
+    assert_eq!(bench.losses(&["a", "b"]).len(), 1);
+}
+
+#[test]
+fn content_that_was_not_synced_comes_back_old_new_torn_or_as_garbage() {
+    let bench = Bench::new();
+    let (old, new) = (vec![1; 4096], vec![2; 4096]);
+    bench.keep("a", &old);
+    let file = bench.disk.open_file_to_write(At::new(&bench.dir, "a")).unwrap();
+    bench.disk.write_at(&file, 0, &new).unwrap();
+    let found = bench.losses(&["a"]);
+    let torn = [vec![2; 2048], vec![1; 2048]].concat();
+    for expected in [&old, &new, &torn] {
+        assert!(found.contains(&vec![some(expected)]));
+    }
+    assert!(found.len() > 10, "garbage is different every time");
+    bench.disk.sync_data(&file).unwrap();
+    assert_eq!(bench.losses(&["a"]), BTreeSet::from([vec![some(&new)]]));
+}
+
+#[test]
+fn a_synced_name_of_an_unsynced_file_may_be_empty() {
+    let bench = Bench::new();
+    drop(bench.put("a", b"1"));
+    bench.disk.sync_dir(&bench.dir).unwrap();
+    let found = bench.losses(&["a"]);
+    assert!(found.contains(&vec![some(b"")]) && found.contains(&vec![some(b"1")]));
+    assert!(!found.contains(&vec![None]));
+}
+
+#[test]
+fn renames_are_whole_or_not_at_all() {
+    let bench = Bench::new();
+    bench.keep("a", b"1");
+    bench.keep("b", b"2");
+    bench.rename("a", "b", Rename::Exchange);
+    let (before, after) = (vec![some(b"1"), some(b"2")], vec![some(b"2"), some(b"1")]);
+    assert_eq!(bench.losses(&["a", "b"]), BTreeSet::from([before, after.clone()]));
+    bench.disk.sync_dir(&bench.dir).unwrap();
+    assert_eq!(bench.losses(&["a", "b"]), BTreeSet::from([after.clone()]));
+    bench.rename("a", "b", Rename::Replace);
+    assert_eq!(bench.losses(&["a", "b"]), BTreeSet::from([after, vec![None, some(b"2")]]));
+}
+
+#[test]
+fn independent_operations_survive_in_any_combination() {
+    let bench = Bench::new();
+    for name in ["a", "b", "c"] {
+        bench.keep(name, name.as_bytes());
+    }
+    for name in ["a", "b", "c"] {
+        bench.disk.remove_file(At::new(&bench.dir, name)).unwrap();
+    }
+    assert_eq!(bench.losses(&["a", "b", "c"]).len(), 8);
+}
+
+#[test]
+fn no_operation_survives_without_what_it_stands_on() {
+    let bench = Bench::new();
+    bench.keep("a", b"1");
+    bench.rename("a", "b", Rename::NoReplace);
+    bench.rename("b", "c", Rename::NoReplace);
+    for found in bench.losses(&["a", "b", "c"]) {
+        assert_eq!(found.iter().flatten().count(), 1, "one file has one name: {found:?}");
+    }
+}
+
+/// And the same without the sync of the file, which has to show.
+#[test]
+fn a_durable_write_is_old_or_new_wherever_it_stops() {
+    let (old, new) = (vec![1; 10_000], vec![2; 9_000]);
+    let mut stops = 0;
+    for at in 1.. {
+        let bench = Bench::new();
+        write_durably(&bench.disk, &bench.dir, "a", &old).unwrap();
+        let disk = FaultDisk::new(Arc::new(bench.disk.clone()), Fault::Stop { at });
+        let done = write_durably(&disk, &bench.dir, "a", &new).is_ok();
+        let allowed = [vec![some(&old)], vec![some(&new)]];
+        for found in bench.losses(&["a"]) {
+            assert!(allowed[usize::from(done)..].contains(&found), "stopped before effect {at}");
+        }
+        stops += 1;
+        if done {
+            break;
+        }
+    }
+    assert!(stops >= 6, "remove, create, write, sync, rename, sync");
+
+    let bench = Bench::new();
+    write_durably(&bench.disk, &bench.dir, "a", &old).unwrap();
+    drop(bench.put("b", &new));
+    bench.rename("b", "a", Rename::Replace);
+    assert!(bench.losses(&["a"]).len() > 2, "without a sync of the file it may be torn");
+}
+
+#[test]
+fn identities_outlive_a_power_loss_and_locks_do_not() {
+    let bench = Bench::new();
+    bench.keep("a", b"1");
+    let lock = bench.disk.try_lock(At::new(&bench.dir, "a"), "1").unwrap();
+    assert!(lock.is_some());
+    let identity = bench.disk.stat(At::new(&bench.dir, "a")).unwrap().unwrap().identity;
+    let disk = bench.disk.power_loss(1);
+    let dir = disk.open_root(Path::new("/dir")).unwrap();
+    assert_eq!(disk.stat(At::new(&dir, "a")).unwrap().unwrap().identity, identity);
+    assert!(disk.try_lock(At::new(&dir, "a"), "2").unwrap().is_some());
+    assert!(disk.list(&bench.dir).is_err(), "handles do not outlive it either");
+}
+
+#[test]
+fn a_removed_tree_may_come_back_and_is_whole_then() {
+    let bench = Bench::new();
+    let sub = ensure_dirs(&bench.disk, Path::new("/dir/sub")).unwrap();
+    let file = write_new(&bench.disk, At::new(&sub, "x"), Mode::FILE, &mut &b"1"[..]).unwrap().file;
+    bench.disk.sync_file(&file).unwrap();
+    bench.disk.sync_dir(&sub).unwrap();
+    remove_tree(&bench.disk, At::new(&bench.dir, "sub")).unwrap();
+    let found: BTreeSet<_> = (0..SEEDS)
+        .map(|seed| {
+            let disk = bench.disk.power_loss(seed);
+            let dir = disk.open_root(Path::new("/dir")).unwrap();
+            let stat = observe(&disk, At::new(&dir, "sub")).unwrap().map(|found| found.stat.kind);
+            let sub = disk.open_dir(&dir, "sub".as_ref());
+            (stat, sub.is_ok_and(|sub| read_whole(&disk, At::new(&sub, "x"), 9).is_ok()))
+        })
+        .collect();
+    let kept = Some(Kind::Directory);
+    assert_eq!(found, BTreeSet::from([(None, false), (kept, false), (kept, true)]));
+}
+
+#[test]
+fn a_full_disk_says_so_and_gives_space_back() {
+    let bench = Bench::new();
+    bench.keep("a", &[1; 8192]);
+    bench.disk.set_free(4096, 1);
+    let file = bench.put("b", &[2; 4096]).file;
+    let full = std::io::ErrorKind::StorageFull;
+    assert_eq!(bench.disk.write_at(&file, 4096, b"x").unwrap_err().kind(), full);
+    assert_eq!(bench.disk.allocate(&file, 4097).unwrap_err().kind(), full);
+    let inode = bench.disk.create_file(At::new(&bench.dir, "c"), Mode::FILE).unwrap_err();
+    assert_eq!(inode.kind(), full);
+    bench.rename("a", "b", Rename::Exchange);
+    bench.disk.write_at(&file, 0, b"overwritten in place").unwrap();
+    bench.disk.remove_file(At::new(&bench.dir, "b")).unwrap();
+    assert_eq!(bench.disk.write_at(&file, 4096, &[3; 9000]).unwrap(), 8192, "a short write first");
+    assert_eq!(bench.disk.file_system(&bench.dir).unwrap().free_bytes, 0);
+    assert_eq!(bench.disk.file_system(&bench.dir).unwrap().free_inodes, Some(1));
+}
+
+#[test]
+fn faults_strike_where_they_are_told_to() {
+    const EIO: i32 = 5;
+    let run = |fault| {
+        let bench = Bench::new();
+        let disk = FaultDisk::new(Arc::new(bench.disk.clone()), fault);
+        let made: Vec<bool> = ["a", "b", "c"]
+            .map(|name| disk.create_file(At::new(&bench.dir, name), Mode::FILE).is_ok())
+            .to_vec();
+        (made, disk.list(&bench.dir).is_ok(), disk.effects())
+    };
+    assert_eq!(run(Fault::None), (vec![true, true, true], true, 3));
+    let error = |persistent| run(Fault::Error { at: 2, errno: EIO, persistent });
+    assert_eq!(error(false), (vec![true, false, true], true, 3));
+    assert_eq!(error(true), (vec![true, false, false], true, 3));
+    assert_eq!(run(Fault::Stop { at: 2 }), (vec![true, false, false], false, 3));
+}
