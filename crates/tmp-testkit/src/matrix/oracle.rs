@@ -50,8 +50,7 @@ impl State {
             matches!(kind("share/fees/rates.csv"), Some((Content::File { .. }, _))),
             matches!(kind("lib/twin.py"), Some((Content::File { .. }, _))),
             self.database.rows.get("fee").is_some_and(|rows| rows.len() == 2),
-            after
-                .database
+            self.database
                 .schema
                 .iter()
                 .any(|(_, _, _, sql)| sql.as_ref().is_some_and(|sql| sql.contains("late_fee"))),
