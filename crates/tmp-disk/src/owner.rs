@@ -44,7 +44,7 @@ pub enum OwnerError {
 pub fn resolve_owner(text: &str) -> Result<(Option<u32>, Option<u32>), OwnerError> {
     let form = || OwnerError::Form { text: text.chars().take(80).collect() };
     let (user, group) = match text.split_once(':') {
-        Some((user, group)) if !group.is_empty() => (user, Some(group)),
+        Some((user, group)) if !group.is_empty() && !group.contains(':') => (user, Some(group)),
         Some(_) => return Err(form()),
         None => (text, None),
     };

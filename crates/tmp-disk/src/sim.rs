@@ -348,20 +348,17 @@ impl Disk for SimDisk {
 
     fn set_xattr(&self, at: At<'_>, name: &[u8], value: &[u8]) -> io::Result<()> {
         self.change(at, |inode| {
-            const SPACES: [&[u8]; 4] = [b"user.", b"trusted.", b"security.", b"system."];
-            if !SPACES.iter().any(|space| name.starts_with(space)) {
-                return Err(Errno::OPNOTSUPP);
-            }
-            if name.starts_with(b"user.") && inode.kind() == Kind::Symlink {
-                return Err(Errno::PERM);
-            }
+            inode.may_have(name)?;
             inode.meta.xattrs.insert(name.to_vec(), value.to_vec());
             Ok(())
         })
     }
 
     fn remove_xattr(&self, at: At<'_>, name: &[u8]) -> io::Result<()> {
-        self.change(at, |inode| inode.meta.xattrs.remove(name).map(drop).ok_or(Errno::NODATA))
+        self.change(at, |inode| {
+            inode.may_have(name)?;
+            inode.meta.xattrs.remove(name).map(drop).ok_or(Errno::NODATA)
+        })
     }
 
     fn sync_data(&self, file: &OpenFile) -> io::Result<()> {

@@ -1,6 +1,6 @@
 //! What the simulated disk loses, and what it must not.
 
-#![expect(clippy::unwrap_used, reason = "a test")]
+#![expect(clippy::unwrap_used, clippy::unnecessary_wraps, reason = "a test")]
 
 use std::{collections::BTreeSet, path::Path, sync::Arc};
 

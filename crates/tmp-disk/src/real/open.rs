@@ -33,7 +33,8 @@ pub(super) fn beneath(dir: &OwnedFd, path: &OsStr) -> io::Result<OwnedFd> {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "the path has a '..' component"));
     }
     let path = if path.is_empty() { OsStr::new(".") } else { path };
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    // No O_NOFOLLOW, which would say of a symlink at the end that it is no directory.
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let resolve = ResolveFlags::BENEATH
         | ResolveFlags::NO_SYMLINKS
         | ResolveFlags::NO_MAGICLINKS

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use rustix::io::Errno;
 use tmp_core::{
     Mode,
     module::{Kind, Timestamp},
@@ -74,6 +75,18 @@ impl Inode {
             Body::File(content) => content.pages(),
             Body::Directory(_) | Body::Symlink(_) => 0,
         }
+    }
+
+    /// Whether it may have an extended attribute of this name: xattr(7).
+    pub(super) fn may_have(&self, xattr: &[u8]) -> Result<(), Errno> {
+        const SPACES: [&[u8]; 4] = [b"user.", b"trusted.", b"security.", b"system."];
+        if !SPACES.iter().any(|space| xattr.starts_with(space)) {
+            return Err(Errno::OPNOTSUPP);
+        }
+        if xattr.starts_with(b"user.") && self.kind() == Kind::Symlink {
+            return Err(Errno::PERM);
+        }
+        Ok(())
     }
 
     pub(super) fn sync_content(&mut self) {

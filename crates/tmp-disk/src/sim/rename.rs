@@ -18,27 +18,29 @@ pub(super) type Name<'a> = (u64, &'a OsStr);
 pub(super) fn rename(state: &mut State, from: Name<'_>, to: Name<'_>, how: Rename) -> io::Result<()> {
     let moved = state.present(from.0, from.1)?;
     let replaced = state.find(to.0, to.1)?;
+    match (how, replaced) {
+        (Rename::NoReplace, Some(_)) => return Err(Errno::EXIST.into()),
+        (Rename::Exchange, None) => return Err(Errno::NOENT.into()),
+        _ => {}
+    }
     if contains(state, moved, to.0)? {
         return Err(Errno::INVAL.into());
     }
-    let change = |(dir, name): Name<'_>, inode| Change { dir, name: name.to_owned(), inode };
-    let changes = match (how, replaced) {
-        (Rename::NoReplace, Some(_)) => return Err(Errno::EXIST.into()),
-        (Rename::Exchange, None) => return Err(Errno::NOENT.into()),
+    if let Some(replaced) = replaced {
+        if contains(state, replaced, from.0)? {
+            return Err(if how == Rename::Exchange { Errno::INVAL } else { Errno::NOTEMPTY }.into());
+        }
         // Two names of one inode: nothing is to be done, says POSIX, and nothing is.
-        (_, Some(replaced)) if replaced == moved => return Ok(()),
-        (Rename::Exchange, Some(replaced)) => {
-            if contains(state, replaced, from.0)? {
-                return Err(Errno::INVAL.into());
-            }
-            vec![change(from, Some(replaced)), change(to, Some(moved))]
+        if replaced == moved {
+            return Ok(());
         }
-        (Rename::Replace, Some(replaced)) => {
+        if how == Rename::Replace {
             replaceable(state, moved, replaced)?;
-            vec![change(from, None), change(to, Some(moved))]
         }
-        (_, None) => vec![change(from, None), change(to, Some(moved))],
-    };
+    }
+    let change = |(dir, name): Name<'_>, inode| Change { dir, name: name.to_owned(), inode };
+    let left = replaced.filter(|_| how == Rename::Exchange);
+    let changes = vec![change(from, left), change(to, Some(moved))];
     state.enter(changes, |_| ())
 }
 
