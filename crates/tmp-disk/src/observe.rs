@@ -69,7 +69,8 @@ impl Observed {
 ///
 /// # Errors
 /// It cannot be read; or it was exchanged or changed while it was read, so that digest and attributes
-/// would not belong together.
+/// would not belong together. A change is noticed by the change time, so one that comes within a tick of
+/// the kernel's clock after the first look can go unseen before Linux 6.13.
 pub fn observe(disk: &dyn Disk, at: At<'_>) -> Result<Option<Observed>, DiskError> {
     let Some(stat) = disk.stat(at).map_err(DiskError::at("look at", at.name))? else { return Ok(None) };
     let content = content(disk, at, &stat).map_err(DiskError::at("read", at.name))?;

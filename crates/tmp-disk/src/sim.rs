@@ -76,7 +76,13 @@ impl Default for SimDisk {
 impl SimDisk {
     /// An empty file system without limits.
     pub fn new() -> Self {
-        Self(Arc::new(Mutex::new(State::new())))
+        Self::like("simulated")
+    }
+
+    /// The same, saying that it is of this type. A [`Barrier`](crate::Barrier) on `ext4` syncs few files one
+    /// by one, which a simulation can see through; on others it syncs everything.
+    pub fn like(file_system: &'static str) -> Self {
+        Self(Arc::new(Mutex::new(State::new(file_system))))
     }
 
     /// The file system as it could be found after a power loss now: of the operations on directories that
@@ -209,7 +215,7 @@ impl Disk for SimDisk {
         self.dir(dir)?;
         let state = self.state();
         Ok(FileSystem {
-            name: "simulated".to_owned(),
+            name: state.name.to_owned(),
             free_bytes: state.free_pages().saturating_mul(PAGE),
             free_inodes: Some(state.free_inodes()),
             durability: Durability::Local,

@@ -58,16 +58,43 @@ fn what_was_synced_stays() {
     let bench = Bench::new();
     bench.keep("a", b"1");
     assert_eq!(bench.losses(&["a"]), BTreeSet::from([vec![some(b"1")]]));
-    let barrier = Barrier::open(&(Arc::new(bench.disk.clone()) as Arc<dyn Disk>), &bench.dir).unwrap();
-    let file = bench.put("b", b"2").file;
-    bench.disk.set_mode(At::new(&bench.dir, "b"), Mode::PROGRAM).unwrap();
-    barrier.settle(&[file], std::slice::from_ref(&bench.dir)).unwrap();
-    for seed in 0..SEEDS {
-        let disk = bench.disk.power_loss(seed);
-        let dir = disk.open_root(Path::new("/dir")).unwrap();
-        assert_eq!(disk.stat(At::new(&dir, "b")).unwrap().unwrap().mode, Mode::PROGRAM);
+}
+
+/// Few and many files, on a file system where each is synced and on one where everything is.
+#[test]
+fn what_a_barrier_has_settled_stays() {
+    for (count, file_system) in [(2, "ext4"), (40, "ext4"), (2, "btrfs"), (40, "btrfs")] {
+        let disk = SimDisk::like(file_system);
+        let dir = ensure_dirs(&disk, Path::new("/dir")).unwrap();
+        let bench = Bench { disk, dir };
+        let barrier = Barrier::open(&(Arc::new(bench.disk.clone()) as Arc<dyn Disk>), &bench.dir).unwrap();
+        let files: Vec<_> = (0..count).map(|number| bench.put(&number.to_string(), b"1").file).collect();
+        bench.disk.set_mode(At::new(&bench.dir, "1"), Mode::PROGRAM).unwrap();
+        assert!(bench.losses(&["0", "1"]).len() > 2, "nothing is settled yet");
+        barrier.settle(&files, std::slice::from_ref(&bench.dir)).unwrap();
+        assert_eq!(bench.losses(&["0", "1"]), BTreeSet::from([vec![some(b"1"), some(b"1")]]));
+        for seed in 0..SEEDS {
+            let disk = bench.disk.power_loss(seed);
+            let dir = disk.open_root(Path::new("/dir")).unwrap();
+            assert_eq!(disk.stat(At::new(&dir, "1")).unwrap().unwrap().mode, Mode::PROGRAM);
+        }
     }
-    assert_eq!(bench.losses(&["a", "b"]).len(), 1);
+}
+
+/// A failed sync is not made again, and nothing is synced after it.
+#[test]
+fn a_barrier_that_failed_stops_at_once() {
+    const EIO: i32 = 5;
+    let sim = SimDisk::like("ext4");
+    let fault =
+        Arc::new(FaultDisk::new(Arc::new(sim), Fault::Error { at: 4, errno: EIO, persistent: false }));
+    let disk: Arc<dyn Disk> = fault.clone();
+    let dir = disk.open_root(Path::new("/")).unwrap();
+    let barrier = Barrier::open(&disk, &dir).unwrap();
+    let files = ["a", "b"].map(|name| disk.create_file(At::new(&dir, name), Mode::FILE).unwrap());
+    let error = barrier.settle(&files, std::slice::from_ref(&dir)).unwrap_err();
+    assert_eq!(error.source.raw_os_error(), Some(EIO));
+    assert_eq!(fault.effects(), 4, "two files made, one synced, one failed");
 }
 
 #[test]

@@ -24,6 +24,8 @@ const LONGEST: usize = 255;
 
 #[derive(Debug)]
 pub(super) struct State {
+    /// The type of file system that it says it is.
+    pub(super) name: &'static str,
     inodes: BTreeMap<u64, Inode>,
     log: Log,
     next: u64,
@@ -36,8 +38,9 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(name: &'static str) -> Self {
         let mut state = Self {
+            name,
             inodes: BTreeMap::new(),
             log: Log::default(),
             next: ROOT + 1,
@@ -231,7 +234,7 @@ impl State {
     pub(super) fn after_power_loss(&self, seed: u64) -> Self {
         let mut dice = Dice::new(seed);
         let mut entries = self.log.survivors(&mut dice);
-        let mut found = Self { next: self.next, ticks: self.ticks, ..Self::new() };
+        let mut found = Self { next: self.next, ticks: self.ticks, ..Self::new(self.name) };
         found.inodes.clear();
         found.used_inodes = 0;
         let mut reached = vec![ROOT];
