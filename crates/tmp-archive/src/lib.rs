@@ -1,1 +1,57 @@
-//! To be written.
+//! Snapshots: what stood at some paths of a tree, and what some databases held, so that it can be
+//! proven and put back.
+//!
+//! An [`Archive`] keeps them in an [`ArchiveStore`](tmp_core::store::ArchiveStore), such as a
+//! [`DirectoryStore`]. Content lies in pack files as objects named by their SHA-256, each stored once
+//! per store. A snapshot is written after everything it needs is durable, so it exists whole or not at
+//! all. Format: `docs/format/archive.md`.
+//!
+//! Memory: about 1 MiB buffers, plus [`BYTES_PER_OBJECT`] for each object of the packs at hand and,
+//! where a snapshot is read, [`BYTES_PER_ENTRY`] for each of its entries. It does not grow with the
+//! length of a file, but for 33 bytes per piece of [`PIECE`] bytes.
+
+mod archive;
+mod capture;
+mod compare;
+mod database;
+mod directory;
+mod entry;
+mod error;
+mod export;
+mod id;
+mod index;
+mod manifest;
+mod object;
+mod objects;
+mod pack;
+mod parents;
+mod path;
+mod produce;
+mod reading;
+mod restore;
+mod snapshot;
+mod text;
+mod verify;
+mod walk;
+mod writer;
+
+pub use archive::Archive;
+pub use capture::{Capture, Captured, DatabaseCopy};
+pub use compare::{Difference, Facet};
+pub use directory::DirectoryStore;
+pub use entry::{Content, Entry, FileEntry};
+pub use error::ArchiveError;
+pub use id::{SnapshotId, SnapshotIdError};
+pub use object::PIECE;
+pub use objects::Objects;
+pub use path::{EntryPath, EntryPathError};
+pub use restore::{Restored, Selection};
+pub use snapshot::{ArchivedDatabase, Snapshot, SnapshotInfo, SnapshotKind, Totals};
+pub use verify::Verified;
+
+/// What one object costs in memory while its pack is at hand, about.
+pub const BYTES_PER_OBJECT: usize = 240;
+
+/// What one entry of a snapshot costs in memory while the snapshot is read, about, without its name,
+/// its symlink's text and its extended attributes.
+pub const BYTES_PER_ENTRY: usize = 320;

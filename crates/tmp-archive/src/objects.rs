@@ -1,0 +1,89 @@
+//! Reading objects, and the contents they make up.
+
+use std::io::Write;
+
+use tmp_core::{Digest, digest::Hasher, store::ArchiveStore};
+
+use crate::{
+    ArchiveError, Content,
+    error::read_exact,
+    index::{Index, Location},
+    object::{self, HEADER, Header, PIECE},
+};
+
+/// Takes one piece of a content: its offset, its length, and its bytes unless it is a piece of zeros that
+/// is not stored.
+pub(crate) type TakePiece<'t> = dyn FnMut(u64, usize, Option<&[u8]>) -> Result<(), ArchiveError> + 't;
+
+/// The objects of a snapshot, ready to be read. Every byte is checked as it is read.
+#[derive(Debug)]
+pub struct Objects<'a> {
+    store: &'a dyn ArchiveStore,
+    index: Index,
+}
+
+impl<'a> Objects<'a> {
+    pub(crate) fn open(store: &'a dyn ArchiveStore, packs: &[String]) -> Result<Self, ArchiveError> {
+        Ok(Self { store, index: Index::load(store, packs.iter().map(String::as_str))? })
+    }
+
+    pub(crate) fn locate(&self, digest: &Digest) -> Result<&Location, ArchiveError> {
+        self.index.get(digest).ok_or_else(|| {
+            ArchiveError::damaged(format!("object {digest}"), "no pack of the snapshot has it")
+        })
+    }
+
+    /// The raw bytes of one object.
+    pub(crate) fn object(&self, digest: &Digest) -> Result<Vec<u8>, ArchiveError> {
+        let Location { pack, offset, header } = self.locate(digest)?;
+        let damaged = |fault: &str| ArchiveError::damaged(format!("object {digest} in {pack}"), fault);
+        let begin =
+            offset.checked_sub(HEADER as u64).ok_or_else(|| damaged("it lies outside of its pack"))?;
+        let mut bytes = vec![0; HEADER + header.stored as usize];
+        read_exact(self.store, pack, begin, &mut bytes)?;
+        let stored = bytes.split_off(HEADER);
+        let found = bytes.first_chunk().and_then(Header::decode);
+        if found != Some(*header) {
+            return Err(damaged("its header is not what the pack's index says"));
+        }
+        object::decode(header, stored).map_err(damaged)
+    }
+
+    /// Hands each piece of a content to `take`, in order.
+    ///
+    /// # Errors
+    /// A piece is missing or damaged, or `take` failed.
+    pub(crate) fn each_piece(&self, content: &Content, take: &mut TakePiece<'_>) -> Result<(), ArchiveError> {
+        let mut offset = 0;
+        for (piece, length) in content.pieces() {
+            let bytes = piece.map(|digest| self.object(&digest)).transpose()?;
+            if bytes.as_ref().is_some_and(|bytes| bytes.len() != length) {
+                let fault = "a piece does not have the length that its place asks for";
+                return Err(ArchiveError::damaged(format!("content {}", content.digest), fault));
+            }
+            take(offset, length, bytes.as_deref())?;
+            offset += length as u64;
+        }
+        Ok(())
+    }
+
+    /// Writes all bytes of a content to `out` and answers once their digest was found to be right.
+    ///
+    /// # Errors
+    /// A piece is missing or damaged, or `out` failed; what was written until then is of no use.
+    pub fn copy(&self, content: &Content, out: &mut dyn Write) -> Result<(), ArchiveError> {
+        let name = format!("content {}", content.digest);
+        let mut hasher = Hasher::new();
+        let zeros = vec![0; if content.pieces.contains(&None) { PIECE } else { 0 }];
+        self.each_piece(content, &mut |_, length, bytes| {
+            let bytes = bytes.or(zeros.get(..length)).unwrap_or_default();
+            hasher.update(bytes);
+            out.write_all(bytes).map_err(ArchiveError::store("write out", &name))
+        })?;
+        if hasher.finish() == content.digest {
+            Ok(())
+        } else {
+            Err(ArchiveError::damaged(name, "its pieces make up another digest"))
+        }
+    }
+}

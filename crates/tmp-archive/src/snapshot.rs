@@ -1,0 +1,167 @@
+//! Snapshots, and the small document that names everything one needs.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use tmp_core::{
+    DatabaseName, Digest, EnvironmentName, MigrationId, SiteName, SystemName, database::Fingerprint,
+    enhancement::DatabaseEngine,
+};
+
+use crate::{ArchiveError, Content, Entry, EntryPath, SnapshotId};
+
+/// The version of the document this release writes.
+pub(crate) const SCHEMA: &str = "tmp/snapshot/v1";
+
+/// A snapshot with all its entries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// What it is a snapshot of.
+    pub info: SnapshotInfo,
+    /// What stood at each path, and below it.
+    pub entries: BTreeMap<EntryPath, Entry>,
+}
+
+impl Snapshot {
+    /// What stood at a path: nothing where a path that the snapshot covers has no entry. `None` where
+    /// the snapshot does not cover it.
+    pub fn entry(&self, path: &EntryPath) -> Option<&Entry> {
+        self.info.covers(path).then(|| self.entries.get(path).unwrap_or(&Entry::Absent))
+    }
+}
+
+/// What a snapshot is of, and what it needs. This is the document `snapshots/<id>`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SnapshotInfo {
+    /// `tmp/snapshot/v1`.
+    pub schema: String,
+    /// Its id.
+    pub id: SnapshotId,
+    /// How much it covers.
+    pub kind: SnapshotKind,
+    /// The snapshot it follows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<SnapshotId>,
+    /// The migration it was made for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub migration: Option<MigrationId>,
+    /// The system.
+    pub system: SystemName,
+    /// The environment.
+    pub environment: EnvironmentName,
+    /// The site.
+    pub site: SiteName,
+    /// When it was made.
+    #[serde(with = "time::serde::rfc3339")]
+    pub made: OffsetDateTime,
+    /// The paths it covers with everything below; sorted, none within another.
+    pub roots: Vec<EntryPath>,
+    /// Its databases, by name.
+    pub databases: Vec<ArchivedDatabase>,
+    /// Its entries: JSON Lines.
+    pub manifest: Content,
+    /// The packs that hold its objects, sorted.
+    pub packs: Vec<String>,
+    /// What it comes to.
+    pub totals: Totals,
+}
+
+/// What a document of any version says.
+#[derive(Deserialize)]
+struct Schema {
+    schema: String,
+}
+
+/// What stands between a document and its digest at the end.
+const TRAILER: &[u8] = b"\nsha256:";
+
+impl SnapshotInfo {
+    /// Whether the snapshot says what stood at a path.
+    pub fn covers(&self, path: &EntryPath) -> bool {
+        self.roots.iter().any(|root| path.is_within(root))
+    }
+
+    /// One of its databases.
+    ///
+    /// # Errors
+    /// It has none of that name.
+    pub fn database(&self, name: &DatabaseName) -> Result<&ArchivedDatabase, ArchiveError> {
+        let missing = || ArchiveError::NoSuchDatabase { id: self.id, database: name.clone() };
+        self.databases.iter().find(|database| database.name == *name).ok_or_else(missing)
+    }
+
+    /// The document: JSON, a line with the digest of that JSON.
+    pub(crate) fn encode(&self) -> serde_json::Result<Vec<u8>> {
+        let mut bytes = serde_json::to_vec_pretty(self)?;
+        let digest = Digest::of(&bytes).hex();
+        bytes.extend_from_slice(TRAILER);
+        bytes.extend_from_slice(digest.as_bytes());
+        bytes.push(b'\n');
+        Ok(bytes)
+    }
+
+    /// Reads the document of snapshot `id` from the blob `name`.
+    pub(crate) fn decode(name: &str, id: &SnapshotId, bytes: &[u8]) -> Result<Self, ArchiveError> {
+        let damaged = |fault: &str| ArchiveError::damaged(name, fault);
+        let end = bytes.len().saturating_sub(TRAILER.len() + 65);
+        let (json, trailer) = bytes.split_at_checked(end).unwrap_or_default();
+        let digest = Digest::of(json).hex();
+        if trailer != [TRAILER, digest.as_bytes(), b"\n"].concat() {
+            return Err(damaged("it does not have the digest that it ends with"));
+        }
+        let parse = |error: serde_json::Error| damaged(&error.to_string());
+        let Schema { schema } = serde_json::from_slice(json).map_err(parse)?;
+        if schema != SCHEMA {
+            return Err(ArchiveError::UnknownVersion { name: name.to_owned(), found: schema, known: SCHEMA });
+        }
+        let info: Self = serde_json::from_slice(json).map_err(parse)?;
+        if info.id != *id {
+            return Err(damaged("it is the document of another snapshot"));
+        }
+        let contents = info.databases.iter().map(|database| &database.content);
+        let fault = contents.chain([&info.manifest]).find_map(Content::fault);
+        fault.map_or(Ok(()), |fault| Err(damaged(fault)))?;
+        Ok(info)
+    }
+}
+
+/// How much of a system a snapshot covers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SnapshotKind {
+    /// The paths and databases that a migration touches.
+    Portion,
+    /// All of it, the root directory included.
+    System,
+}
+
+/// A database in a snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ArchivedDatabase {
+    /// Its name.
+    pub name: DatabaseName,
+    /// Its engine, which made the copy and can put it back.
+    pub engine: DatabaseEngine,
+    /// The bytes of the copy.
+    pub content: Content,
+    /// What it held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<Fingerprint>,
+}
+
+/// What a snapshot comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub struct Totals {
+    /// Entries.
+    pub entries: u64,
+    /// Bytes of its files, each hard-link group once, and of its databases.
+    pub bytes: u64,
+    /// Objects that were new to the store.
+    pub new_objects: u64,
+    /// Bytes these take in the store.
+    pub new_bytes: u64,
+}
