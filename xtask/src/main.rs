@@ -1,3 +1,43 @@
-//! Tasks of the workspace.
+//! Tasks of the workspace: `cargo xtask TASK`.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "tasks talk to the developer who runs them")]
 
-fn main() {}
+mod arguments;
+mod case;
+mod crash;
+mod shell;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+cargo xtask test     everything that must pass: format, lints, tests, examples, docs, tidy
+cargo xtask tidy     the house rules that a script can check
+cargo xtask crash    the crash matrix: the reference migration killed before every call that changes something
+                     --long also torn writes, errors and many double kills   --seed N   --sample N so many points
+                     --point K only this kill   --write keep the result in docs/crash-matrix.md
+cargo xtask case     two releases of a real package and a real database; the result goes to docs/cases.md
+";
+
+fn main() -> ExitCode {
+    let mut words = std::env::args().skip(1);
+    let task = words.next().unwrap_or_default();
+    let rest: Vec<_> = words.collect();
+    let done = match task.as_str() {
+        "test" => test::run(&rest),
+        "tidy" => tidy::run(&rest),
+        "crash" => crash::run(&rest),
+        "case" => case::run(&rest),
+        _ => Err(HELP.into()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What a task ends with; the error is told to the developer as it is.
+type Done<T = ()> = Result<T, Box<dyn std::error::Error>>;
