@@ -87,6 +87,7 @@ pub const TRANSITIONS: &[(Phase, FactKind, Phase)] = {
     &[
         (P::Planned, F::Archived, P::Archived),
         (P::Archived, F::Prepared, P::Prepared),
+        (P::Prepared, F::Archived, P::Prepared),
         (P::Prepared, F::Switch, P::Applying),
         (P::Applying, F::Switched, P::Applying),
         (P::Applying, F::Applied, P::Applied),

@@ -1,0 +1,151 @@
+//! Runs the commands of an enhancement: bounded in time and output, with a clean environment, in a
+//! process group of their own. They are not confined.
+
+use std::{
+    io::Read,
+    os::unix::process::CommandExt as _,
+    process::{Child, ExitStatus, Stdio},
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+    time::Duration,
+};
+
+use camino::Utf8Path;
+use nix::{
+    sys::signal::{Signal, killpg},
+    unistd::Pid,
+};
+use tmp_core::{MigrationId, clock::Clock, enhancement::Command};
+
+/// Where programs without a `/` in their name are found.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// How much of a command's output is kept, in bytes.
+const KEPT: usize = 16 << 10;
+
+/// How long the output of a command that has ended is waited for.
+const LINGER: Duration = Duration::from_millis(500);
+
+/// How often a running command is looked at.
+const POLL: Duration = Duration::from_millis(10);
+
+/// Whether enhancements may run commands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CommandPolicy {
+    /// They may, unconfined.
+    Allowed,
+    /// They may not.
+    Forbidden,
+}
+
+/// Where a command runs.
+pub(crate) struct Surroundings<'a> {
+    pub(crate) root: &'a Utf8Path,
+    pub(crate) migration: &'a MigrationId,
+    pub(crate) clock: &'a dyn Clock,
+}
+
+/// Runs a command to its end. `Err` says why it did not end with status 0; nothing of its process
+/// group is left either way.
+pub(crate) fn run(command: &Command, surroundings: &Surroundings<'_>) -> Result<(), String> {
+    let Some((program, arguments)) = command.run.split_first() else {
+        return Err("there is no program to run".into());
+    };
+    let path = if program.contains('/') && !program.starts_with('/') {
+        surroundings.root.join(program).into_string()
+    } else {
+        program.clone()
+    };
+    let mut child = std::process::Command::new(&path)
+        .args(arguments)
+        .current_dir(surroundings.root)
+        .env_clear()
+        .env("PATH", PATH)
+        .env("LANG", "C.UTF-8")
+        .env("TMP_MIGRATION", surroundings.migration.as_str())
+        .env("TMP_ROOT", surroundings.root)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .spawn()
+        .map_err(|error| format!("{program} cannot be started: {error}"))?;
+    let readers = [child.stdout.take().map(Tail::of), child.stderr.take().map(Tail::of)];
+    let group = i32::try_from(child.id()).map(Pid::from_raw).ok();
+    let ended = wait(&mut child, Duration::from_secs(command.timeout_s), surroundings.clock);
+    // What is left of the group is stopped in any case, so that the pipes end.
+    if let Some(group) = group {
+        let _ = killpg(group, Signal::SIGKILL);
+    }
+    if ended.is_none() {
+        let _ = child.wait();
+    }
+    let output: String = readers.into_iter().flatten().map(|tail| tail.text(surroundings.clock)).collect();
+    match ended {
+        Some(Ok(status)) if status.success() => Ok(()),
+        Some(Ok(status)) => Err(said(&format!("{program} ended with {}", shown(status)), &output)),
+        Some(Err(error)) => Err(format!("{program} cannot be waited for: {error}")),
+        None => Err(said(&format!("{program} did not end within {} s", command.timeout_s), &output)),
+    }
+}
+
+/// How the child ended; `None` when its time was over first.
+fn wait(child: &mut Child, timeout: Duration, clock: &dyn Clock) -> Option<std::io::Result<ExitStatus>> {
+    let deadline = clock.elapsed().saturating_add(timeout);
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) => return Some(Ok(status)),
+            Ok(None) if clock.elapsed() >= deadline => return None,
+            Ok(None) => clock.sleep(POLL),
+            Err(error) => return Some(Err(error)),
+        }
+    }
+}
+
+fn shown(status: ExitStatus) -> String {
+    use std::os::unix::process::ExitStatusExt as _;
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("status {code}"),
+        (None, Some(signal)) => format!("signal {signal}"),
+        (None, None) => "no status".into(),
+    }
+}
+
+fn said(what: &str, output: &str) -> String {
+    let output = output.trim();
+    if output.is_empty() { what.to_owned() } else { format!("{what}: {output}") }
+}
+
+/// The last [`KEPT`] bytes of a stream, read as they come.
+struct Tail {
+    kept: Arc<Mutex<Vec<u8>>>,
+    reader: thread::JoinHandle<()>,
+}
+
+impl Tail {
+    fn of(mut pipe: impl Read + Send + 'static) -> Self {
+        let kept = Arc::new(Mutex::new(Vec::new()));
+        let shared = Arc::clone(&kept);
+        let reader = thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(count @ 1..) = pipe.read(&mut buffer) {
+                let mut kept = shared.lock().unwrap_or_else(PoisonError::into_inner);
+                kept.extend_from_slice(buffer.get(..count).unwrap_or_default());
+                let excess = kept.len().saturating_sub(KEPT);
+                kept.drain(..excess);
+            }
+        });
+        Self { kept, reader }
+    }
+
+    /// What was read. A program that left the process group may hold the stream open for ever: it is
+    /// not waited for beyond [`LINGER`].
+    fn text(self, clock: &dyn Clock) -> String {
+        let deadline = clock.elapsed().saturating_add(LINGER);
+        while !self.reader.is_finished() && clock.elapsed() < deadline {
+            clock.sleep(POLL);
+        }
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&kept).into_owned()
+    }
+}

@@ -1,0 +1,214 @@
+//! The atomic part: from the archive to the commit point. A crash anywhere in it leaves the target
+//! exactly as it was or exactly as it becomes.
+
+use std::{path::Path, time::Duration};
+
+use tmp_core::{
+    contents::Contents,
+    database::{DatabaseError, Fingerprint, Marker, Settled, SqlText},
+    enhancement::{SqlChange, TransactionMode},
+    event::Work,
+    module::Kind,
+    plan::Action,
+};
+use tmp_disk::{At, DiskError};
+
+use super::{
+    error::Trouble,
+    run::Run,
+    sight::{self, Sight},
+};
+use crate::{
+    journal::{Fact, PreparedOperation, PreparedSite},
+    planner::{globs, matches_below},
+};
+
+/// How often the archive is made again because somebody writes to the database meanwhile.
+const ARCHIVE_AGAIN: usize = 3;
+
+/// What the database was and will be.
+type Fingerprints = (Option<Fingerprint>, Option<Fingerprint>);
+
+impl Run<'_, '_> {
+    /// Archives, stages, runs the SQL, switches, commits. On success the commit point has passed.
+    pub(super) fn atomic_part(&mut self, contents: &dyn Contents) -> Result<(), Trouble> {
+        let seen = self.archive()?;
+        self.stage(contents)?;
+        let prepared = self.prepare(&seen)?;
+        self.record(Fact::Prepared(Box::new(prepared.clone())))?;
+        let locked = self.site.clock().elapsed();
+        let (before, after) = self.sql(prepared.marker.as_ref())?;
+        if let Some(path) = sight::changed(&seen, &sight::sight(&self.site.tree, self.plan)?) {
+            return Err(Trouble::TurnBack(format!("{path} was changed by somebody else after it was archived")));
+        }
+        self.record(Fact::Switch { before, after })?;
+        let mixed = self.site.clock().elapsed();
+        self.switch(&prepared)?;
+        self.record(Fact::Switched)?;
+        self.commit(prepared.marker.as_ref())?;
+        let now = self.site.clock().elapsed();
+        self.mixture_us = (!self.plan.operations.is_empty()).then(|| microseconds(now.saturating_sub(mixed)));
+        self.locked_us = prepared.marker.is_some().then(|| microseconds(now.saturating_sub(locked)));
+        self.record(Fact::Applied)?;
+        Ok(())
+    }
+
+    /// Names every inode and every time that recovery needs.
+    fn prepare(&self, seen: &Sight) -> Result<PreparedSite, Trouble> {
+        let disk = self.disk();
+        let name = super::site::slots(self.migration());
+        let slots = disk
+            .open_dir(&self.site.work, name.as_ref())
+            .map_err(DiskError::at("open", &name))?;
+        let mut operations = Vec::new();
+        for (index, operation) in self.plan.operations.iter().enumerate() {
+            let slot = disk.stat(At::new(&slots, &index.to_string())).map_err(DiskError::at("look at", &name))?;
+            let parked = sight::identity(seen, &operation.path);
+            if parked.is_some() != (operation.replaces != Kind::Absent) {
+                let text = format!("{} was changed by somebody else after it was planned", operation.path);
+                return Err(Trouble::TurnBack(text));
+            }
+            operations.push(PreparedOperation { staged: slot.map(|stat| stat.identity), parked });
+        }
+        Ok(PreparedSite {
+            operations,
+            directories: self.disturbed_directories()?,
+            database_directories: self.database_directories()?,
+            exchange: self.site.capabilities.exchange,
+            marker: self.plan.database.as_ref().map(|_| self.marker()),
+        })
+    }
+
+    fn marker(&self) -> Marker {
+        let nonce = tmp_core::hex::encode(uuid::Uuid::new_v4().as_bytes());
+        Marker { migration: self.migration().clone(), payload: self.plan.provenance.payload, nonce }
+    }
+
+    /// Directories whose modification time a rename in them, or of them, disturbs; and those that
+    /// batch steps write in.
+    fn disturbed_directories(
+        &self,
+    ) -> Result<Vec<(Option<tmp_core::ModulePath>, tmp_core::module::Timestamp)>, Trouble> {
+        let mut paths = Vec::new();
+        for operation in &self.plan.operations {
+            let moved = !matches!(operation.action, Action::SetMode { .. });
+            paths.push(operation.path.parent());
+            if moved && operation.replaces == Kind::Directory {
+                paths.push(Some(operation.path.clone()));
+            }
+        }
+        for path in &self.plan.also_archived {
+            paths.push(path.parent());
+        }
+        let patterns: Vec<String> =
+            self.plan.enhancement.batch.iter().flat_map(|step| step.writes.clone()).collect();
+        let set = globs(&patterns).map_err(|fault| Trouble::TurnBack(fault.to_string()))?;
+        for (path, _) in matches_below(&self.site.tree, &patterns, &set)? {
+            paths.push(path.parent());
+            paths.push(Some(path));
+        }
+        paths.sort();
+        paths.dedup();
+        let mut times = Vec::new();
+        for path in paths {
+            let stat = match &path {
+                None => self
+                    .disk()
+                    .stat(At::itself(self.site.tree.root()))
+                    .map_err(DiskError::at("look at", "the root"))?,
+                Some(path) => self.site.tree.stat(path)?,
+            };
+            if let Some(stat) = stat.filter(|stat| stat.kind == Kind::Directory) {
+                times.push((path, stat.mtime));
+            }
+        }
+        Ok(times)
+    }
+
+    fn database_directories(&self) -> Result<Vec<(String, tmp_core::module::Timestamp)>, Trouble> {
+        let mut times = Vec::new();
+        for path in self.plan.database.iter().flat_map(|planned| &planned.directories) {
+            let wrap = DiskError::at("look at", path);
+            let stat = self
+                .disk()
+                .open_root(Path::new(path))
+                .and_then(|dir| self.disk().stat(At::itself(&dir)))
+                .map_err(wrap)?;
+            times.extend(stat.map(|stat| (path.to_string(), stat.mtime)));
+        }
+        Ok(times)
+    }
+
+    /// Runs the transactional SQL up to its marker; nothing is committed. When somebody wrote to the
+    /// database since it was archived, archives it again.
+    fn sql(&mut self, marker: Option<&Marker>) -> Result<Fingerprints, Trouble> {
+        let Some(marker) = marker else { return Ok((None, None)) };
+        let since = self.site.clock().elapsed();
+        let before = self.begin()?;
+        let plan = self.plan;
+        let shared = |change: &&SqlChange| change.transaction == TransactionMode::Shared;
+        let changes: Vec<&SqlChange> = plan.enhancement.sql.iter().filter(shared).collect();
+        let mut scripts = Vec::new();
+        for change in &changes {
+            let apply = self.folder.script(self.disk(), &change.apply)?;
+            let verify = match &change.verify {
+                Some(verify) => Some(self.folder.script(self.disk(), &verify.script)?),
+                None => None,
+            };
+            scripts.push((*change, apply, verify));
+        }
+        for (done, (change, apply, verify)) in scripts.iter().enumerate() {
+            self.progress(Work::Sql, done as u64, scripts.len() as u64, 0);
+            let Some(database) = self.database().map_err(Trouble::TurnBack)? else { break };
+            database.apply(&SqlText { name: &change.apply.name, text: apply })?;
+            if let (Some(verify), Some(text)) = (&change.verify, verify) {
+                database.verify(&SqlText { name: &verify.script.name, text }, verify.assert)?;
+            }
+            self.unless_stopped()?;
+        }
+        let Some(database) = self.database().map_err(Trouble::TurnBack)? else { return Ok((None, None)) };
+        database.mark(marker)?;
+        let after = database.fingerprint()?;
+        self.done(Work::Sql, changes.len() as u64, 0, since);
+        Ok((Some(before), Some(after)))
+    }
+
+    fn begin(&mut self) -> Result<Fingerprint, Trouble> {
+        for _ in 0..ARCHIVE_AGAIN {
+            let Some(database) = self.database().map_err(Trouble::TurnBack)? else { break };
+            match database.begin() {
+                Err(DatabaseError::Moved { .. }) => self.archive_again()?,
+                begun => return Ok(begun?),
+            }
+        }
+        Err(Trouble::TurnBack(format!("the database was written to during {ARCHIVE_AGAIN} attempts to archive it")))
+    }
+
+
+    /// The commit point. A COMMIT that answers with an error is settled by asking the database.
+    fn commit(&mut self, marker: Option<&Marker>) -> Result<(), Trouble> {
+        let (Some(marker), Some(database)) = (marker, self.database().map_err(Trouble::TurnBack)?) else {
+            return Ok(());
+        };
+        let Err(error) = database.commit() else {
+            database.release();
+            return Ok(());
+        };
+        match database.settle(marker) {
+            Ok(Settled::Committed) => {
+                database.release();
+                Ok(())
+            }
+            Ok(Settled::NotCommitted) => Err(error.into()),
+            Err(unknown) => Err(Trouble::InDoubt(format!(
+                "whether the database committed ({}) cannot be asked: {}",
+                crate::text(&error),
+                crate::text(&unknown)
+            ))),
+        }
+    }
+}
+
+fn microseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

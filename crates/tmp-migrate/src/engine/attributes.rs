@@ -1,0 +1,130 @@
+//! The attributes that a new module gets: from what it replaces, else from the parent's rules.
+
+use std::collections::BTreeMap;
+
+use tmp_core::{
+    Mode,
+    module::{Attributes, Content, Kind},
+};
+use tmp_disk::{At, Disk, DiskError, Stat};
+
+/// The extended attributes that belong to the place, not to the content: ACL and security label.
+const ACCESS: &[u8] = b"system.posix_acl_access";
+const DEFAULT: &[u8] = b"system.posix_acl_default";
+const LABELS: [&[u8]; 2] = [b"security.selinux", b"security.SMACK64"];
+
+/// The set-group-id bit: what is made in such a directory takes its group.
+const SET_GROUP_ID: u32 = 0o2000;
+
+/// What stands somewhere, as far as new modules take after it.
+#[derive(Debug, Clone)]
+pub(super) struct Model {
+    pub(super) kind: Kind,
+    pub(super) mode: Mode,
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+    pub(super) xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
+}
+
+impl Model {
+    /// What stands at a place; `None` where nothing does.
+    pub(super) fn at(disk: &dyn Disk, at: At<'_>) -> Result<Option<Self>, DiskError> {
+        let Some(stat) = disk.stat(at).map_err(DiskError::at("look at", at.name))? else { return Ok(None) };
+        let xattrs = disk.xattrs(at).map_err(DiskError::at("read the attributes of", at.name))?;
+        let Stat { kind, mode, uid, gid, .. } = stat;
+        Ok(Some(Self { kind, mode, uid, gid, xattrs }))
+    }
+
+    /// What a module made with `attributes` will be to those below it.
+    pub(super) fn of(kind: Kind, attributes: &Attributes) -> Self {
+        let Attributes { mode, uid, gid, xattrs, .. } = attributes.clone();
+        Self { kind, mode, uid, gid, xattrs }
+    }
+}
+
+/// The attributes of a module with this content: owner, group, ACL and label of what it replaces; of
+/// its parent where it is new, with the parent's default ACL and set-group-id bit. The modification
+/// time is left as `now`: the instant of staging.
+pub(super) fn attributes(
+    content: &Content,
+    replaced: Option<&Model>,
+    parent: &Model,
+    owner: (Option<u32>, Option<u32>),
+    now: tmp_core::module::Timestamp,
+) -> Attributes {
+    let mode = match content {
+        Content::File { mode, .. } | Content::Directory { mode } => *mode,
+        Content::Symlink { .. } => Mode::from_bits(0o777),
+    };
+    let mut xattrs = BTreeMap::new();
+    let mut take = |from: &Model, name: &[u8], to: &[u8]| {
+        if let Some(value) = from.xattrs.get(name) {
+            xattrs.insert(to.to_vec(), value.clone());
+        }
+    };
+    let taken_from = replaced.unwrap_or(parent);
+    LABELS.iter().for_each(|label| take(taken_from, label, label));
+    match (content.kind(), replaced) {
+        (Kind::Symlink, _) => {}
+        (kind, Some(replaced)) if replaced.kind == kind => {
+            take(replaced, ACCESS, ACCESS);
+            take(replaced, DEFAULT, DEFAULT);
+        }
+        (Kind::Directory, _) => {
+            take(parent, DEFAULT, ACCESS);
+            take(parent, DEFAULT, DEFAULT);
+        }
+        _ => take(parent, DEFAULT, ACCESS),
+    }
+    let inherits_group = replaced.is_none() && parent.mode.bits() & SET_GROUP_ID != 0;
+    let mode = match content {
+        Content::Directory { .. } if inherits_group => Mode::from_bits(mode.bits() | SET_GROUP_ID),
+        _ => mode,
+    };
+    Attributes {
+        mode,
+        uid: owner.0.unwrap_or(taken_from.uid),
+        gid: owner.1.unwrap_or(taken_from.gid),
+        mtime: now,
+        xattrs,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tmp_core::Digest;
+
+    use super::*;
+
+    fn model(kind: Kind, uid: u32, mode: u32, xattrs: &[(&[u8], &[u8])]) -> Model {
+        let xattrs = xattrs.iter().map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
+        Model { kind, mode: Mode::from_bits(mode), uid, gid: uid + 1, xattrs }
+    }
+
+    fn file() -> Content {
+        Content::File { digest: Digest::of(b""), size: 0, mode: Mode::FILE }
+    }
+
+    #[test]
+    fn a_replaced_module_passes_on_owner_acl_and_label_but_not_its_content_s_attributes() {
+        let old: &[(&[u8], &[u8])] =
+            &[(ACCESS, b"acl"), (LABELS[0], b"label"), (b"user.note", b"x"), (b"security.capability", b"y")];
+        let replaced = model(Kind::File, 7, 0o600, old);
+        let parent = model(Kind::Directory, 9, 0o2755, &[(DEFAULT, b"default")]);
+        let got = attributes(&file(), Some(&replaced), &parent, (None, None), (5, 6).into());
+        assert_eq!((got.uid, got.gid, got.mode), (7, 8, Mode::FILE));
+        assert_eq!(got.xattrs.keys().map(Vec::as_slice).collect::<Vec<_>>(), [LABELS[0], ACCESS]);
+    }
+
+    #[test]
+    fn a_new_module_takes_after_its_parent() {
+        let parent = model(Kind::Directory, 9, 0o2755, &[(DEFAULT, b"default"), (ACCESS, b"own")]);
+        let got = attributes(&file(), None, &parent, (Some(3), None), (5, 6).into());
+        assert_eq!((got.uid, got.gid), (3, 10));
+        assert_eq!(got.xattrs, BTreeMap::from([(ACCESS.to_vec(), b"default".to_vec())]));
+        let directory = Content::Directory { mode: Mode::DIRECTORY };
+        let got = attributes(&directory, None, &parent, (None, None), (5, 6).into());
+        assert_eq!(got.mode, Mode::from_bits(0o2755));
+        assert_eq!(got.xattrs.len(), 2);
+    }
+}

@@ -1,0 +1,180 @@
+//! The checked part: steps and checks after the commit point. A step that was begun and did not end is
+//! never run again.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use tmp_core::{
+    ModulePath, Phase,
+    enhancement::{Command, Probe},
+    event::{Direction, Work},
+    module::Content,
+    plan::{Action, PlannedStep, StagedModule, StepWork},
+    step::StepContext,
+};
+use tmp_disk::{DiskError, Observed, ObservedContent, observe};
+
+use super::{
+    error::{Trouble, mismatch},
+    run::Run,
+    steps::ExportedObject,
+};
+use crate::{
+    command::{self, Surroundings},
+    http,
+    journal::Fact,
+};
+
+/// How long a check waits before it asks again.
+const ASK_AGAIN: Duration = Duration::from_millis(200);
+
+impl Run<'_, '_> {
+    /// Runs what is left of the checked part and records the approval.
+    pub(super) fn checked_part(&mut self) -> Result<(), Trouble> {
+        if self.phase() == Phase::Applied {
+            self.record(Fact::Checking)?;
+        }
+        if let Some(step) = self.memory.unfinished_step() {
+            let name = self.plan.steps.get(step).map_or_else(String::new, |step| step.name.to_string());
+            return Err(Trouble::TurnBack(format!("step {name} was interrupted")));
+        }
+        for (index, step) in self.plan.steps.iter().enumerate() {
+            if self.memory.done.contains(&index) {
+                continue;
+            }
+            self.unless_stopped()?;
+            let since = self.site.clock().elapsed();
+            self.record(Fact::StepIntent { step: index, name: step.name.clone() })?;
+            let result = self.step(step);
+            self.step_ended(&step.name, Direction::Apply, result.as_ref().err().cloned(), since);
+            result.map_err(|failure| Trouble::TurnBack(format!("{} failed: {failure}", step.name)))?;
+            self.record(Fact::StepDone { step: index })?;
+        }
+        self.unless_stopped()?;
+        let (mixture_us, locked_us) = (self.mixture_us, self.locked_us);
+        self.record(Fact::Committed { mixture_us, locked_us, findings: self.findings.clone() })?;
+        Ok(())
+    }
+
+    fn step(&mut self, step: &PlannedStep) -> Result<(), String> {
+        let enhancement = &self.plan.enhancement;
+        match &step.work {
+            StepWork::PostImage => self.post_image(),
+            StepWork::Sql { index } => {
+                let change = enhancement.sql.get(*index).ok_or("no such SQL change")?;
+                self.run_alone(&change.apply)
+            }
+            StepWork::ControlObject { index, commands } => {
+                let object = enhancement.control_objects.get(*index).ok_or("no such control object")?;
+                let exported = ExportedObject::new(self.folder, *index);
+                exported.export(self, commands)?;
+                let file = self.folder.script_path(&object.content);
+                self.command(&ExportedObject::fill(&commands.import, &file))?;
+                commands
+                    .verify
+                    .as_ref()
+                    .map_or(Ok(()), |verify| self.command(&ExportedObject::fill(verify, &file)))
+            }
+            StepWork::Batch { index } => {
+                let batch = enhancement.batch.get(*index).ok_or("no such batch step")?;
+                self.command(&batch.run)
+            }
+            StepWork::Own { .. } => self.own(step, Direction::Apply),
+            StepWork::Check { index } => {
+                let check = enhancement.verify.get(*index).ok_or("no such check")?;
+                self.check(&check.probe, Duration::from_secs(check.within_s))
+            }
+        }
+    }
+
+    /// Applies or undoes a step of the embedder's own.
+    pub(super) fn own(&mut self, step: &PlannedStep, direction: Direction) -> Result<(), String> {
+        let context = StepContext { migration: &self.plan.migration, root: &self.plan.target.root };
+        let own = self
+            .party
+            .steps
+            .iter_mut()
+            .find(|own| *own.name() == step.name)
+            .ok_or_else(|| format!("step {} is not there", step.name))?;
+        let result = match direction {
+            Direction::Apply => own.apply(&context),
+            Direction::Undo => own.undo(&context),
+        };
+        result.map_err(|error| crate::text(&error))
+    }
+
+    /// Runs one command of the enhancement.
+    pub(super) fn command(&self, command: &Command) -> Result<(), String> {
+        let surroundings = Surroundings {
+            root: &self.plan.target.root,
+            migration: &self.plan.migration,
+            clock: self.site.clock(),
+        };
+        command::run(command, &surroundings)
+    }
+
+    /// Asks a check until it passes or its time is over.
+    fn check(&self, probe: &Probe, within: Duration) -> Result<(), String> {
+        let clock = self.site.clock();
+        let deadline = clock.elapsed().saturating_add(within);
+        loop {
+            let asked = self.ask(probe);
+            let stopped = self.party.stop.load(Ordering::Relaxed);
+            if asked.is_ok() || stopped || clock.elapsed() >= deadline {
+                return asked;
+            }
+            clock.sleep(ASK_AGAIN);
+        }
+    }
+
+    fn ask(&self, probe: &Probe) -> Result<(), String> {
+        match probe {
+            Probe::Command(command) => self.command(command),
+            Probe::Http { url, status } => {
+                let site = self.plan.target.url.as_deref().unwrap_or_default();
+                http::get(&url.replace("{site.url}", site.trim_end_matches('/')), *status)
+            }
+            Probe::Digest { path, digest } => match self.observed(path)?.map(|observed| observed.content) {
+                Some(ObservedContent::File { digest: found, .. }) if found == *digest => Ok(()),
+                Some(ObservedContent::File { digest: found, .. }) => Err(mismatch(path.as_str(), digest, &found)),
+                _ => Err(format!("{path} is not a file")),
+            },
+        }
+    }
+
+    /// Every switched module is what was planned, read from where it stands.
+    fn post_image(&mut self) -> Result<(), String> {
+        let since = self.site.clock().elapsed();
+        let mut compared = 0;
+        for operation in &self.plan.operations {
+            let Action::Put { staged } = &operation.action else { continue };
+            for module in staged {
+                self.is_as_planned(module)?;
+                compared += 1;
+            }
+        }
+        self.done(Work::Compare, compared, 0, since);
+        Ok(())
+    }
+
+    fn is_as_planned(&self, module: &StagedModule) -> Result<(), String> {
+        let path = &module.path;
+        let observed = self.observed(path)?.ok_or_else(|| format!("{path} is not there"))?;
+        let fits = match (&module.content, &observed.content) {
+            (Content::File { digest, mode, .. }, ObservedContent::File { digest: there, .. }) => {
+                digest == there && *mode == observed.stat.mode
+            }
+            (Content::Symlink { target }, ObservedContent::Symlink { target: there }) => target.as_bytes() == there,
+            (Content::Directory { .. }, ObservedContent::Directory) => true,
+            _ => false,
+        };
+        if fits { Ok(()) } else { Err(format!("{path} is not what was planned")) }
+    }
+
+    fn observed(&self, path: &ModulePath) -> Result<Option<Observed>, String> {
+        let text = |error: DiskError| crate::text(&error);
+        match self.site.tree.locate(path).map_err(text)? {
+            Some(place) => observe(self.disk(), place.at()).map_err(text),
+            None => Ok(None),
+        }
+    }
+}

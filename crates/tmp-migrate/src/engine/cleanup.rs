@@ -1,0 +1,229 @@
+//! Empties the work directory once nothing in it is needed any more. What somebody changed while TMP
+//! had it is kept and reported, never removed.
+
+use std::{collections::BTreeMap, ffi::OsString};
+
+use tmp_archive::{Entry, EntryPath, Snapshot};
+use tmp_core::{
+    MigrationId, Phase,
+    event::Work,
+    module::{Content, Kind, Timestamp},
+    plan::{Action, Operation, Plan},
+};
+use tmp_disk::{At, Dir, Disk, DiskError, ObservedContent, Rename, create_dir_durably, observe, remove_tree};
+
+use super::{
+    error::{EngineError, OpenError},
+    open::replay,
+    run::Run,
+    site::{Site, garbage, kept, slots},
+};
+use crate::journal::Fact;
+
+/// What a person is told of something that was kept.
+pub(super) fn kept_finding(path: &str) -> String {
+    format!("{path} was changed by somebody else while TMP had it, and was kept")
+}
+
+impl Run<'_, '_> {
+    /// Removes the parked inodes of a committed migration and records that.
+    pub(super) fn clean_up(&mut self) -> Result<(), EngineError> {
+        let since = self.site.clock().elapsed();
+        let kept = match self.memory.snapshot {
+            Some(id) => {
+                let snapshot = self.site.archive.read(&id)?;
+                let changed = |slots: &Dir, slot: &str, operation: &Operation| {
+                    parked_changed(self.disk(), slots, slot, operation, &snapshot)
+                };
+                empty(self.site, self.plan, &changed)
+            }
+            None => empty(self.site, self.plan, &|_, _, _| Ok(false)),
+        };
+        let kept = kept.map_err(|source| EngineError::UndoInterrupted { source })?;
+        for path in &kept {
+            self.finding(kept_finding(path));
+        }
+        self.record(Fact::CleanedUp { kept })?;
+        self.done(Work::CleanUp, self.plan.operations.len() as u64, 0, since);
+        Ok(())
+    }
+
+    /// Removes what was staged by a migration that rolled back. What cannot be removed now goes when
+    /// the engine is opened next.
+    pub(super) fn clean_up_after_rollback(&mut self) {
+        match empty_after_rollback(self.site, self.plan) {
+            Ok(kept) => kept.iter().for_each(|path| self.finding(kept_finding(path))),
+            Err(error) => self.finding(format!("the work directory is not empty yet: {}", crate::text(&error))),
+        }
+    }
+}
+
+/// Finishes what a crash left in the work directory after a migration was over.
+pub(super) fn sweep(site: &Site) -> Result<(), OpenError> {
+    let names = site.disk().list(&site.work).map_err(DiskError::at("list", &site.target.work))?;
+    for name in names.iter().filter_map(|name| name.to_str()) {
+        if name.starts_with("gc-") {
+            remove_tree(site.disk(), At::new(&site.work, name))?;
+        } else if let Some(id) = name.strip_prefix("slots-").and_then(|id| id.parse::<MigrationId>().ok()) {
+            let replayed = replay(site, &id)?;
+            let plan = replayed.folder.plan(site.disk(), &replayed.records)?;
+            match replayed.phase() {
+                Phase::RolledBack => drop(empty_after_rollback(site, &plan)?),
+                // A person settled it: whatever lies there is theirs to look at.
+                Phase::Resolved => set_aside(site, &id)?,
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+fn empty_after_rollback(site: &Site, plan: &Plan) -> Result<Vec<String>, DiskError> {
+    empty(site, plan, &|slots, slot, operation| staged_changed(site.disk(), slots, slot, operation))
+}
+
+/// Whether what lies in a slot was changed by somebody.
+type Changed<'a> = dyn Fn(&Dir, &str, &Operation) -> Result<bool, DiskError> + 'a;
+
+/// Moves what was changed aside, then removes the rest. The folder of slots gets another name first,
+/// durably, so that a crash while it is being removed cannot be taken for a migration in progress.
+fn empty(site: &Site, plan: &Plan, changed: &Changed<'_>) -> Result<Vec<String>, DiskError> {
+    let disk = site.disk();
+    let (slots_name, garbage_name) = (slots(&plan.migration), garbage(&plan.migration));
+    let mut kept_paths = Vec::new();
+    let at = At::new(&site.work, &slots_name);
+    if disk.stat(at).map_err(DiskError::at("look at", &slots_name))?.is_some() {
+        let slots = disk.open_dir(&site.work, slots_name.as_ref()).map_err(DiskError::at("open", &slots_name))?;
+        for (index, operation) in plan.operations.iter().enumerate() {
+            for slot in [index.to_string(), format!("{index}.old")] {
+                let there = disk.stat(At::new(&slots, &slot)).map_err(DiskError::at("look at", &slot))?;
+                if there.is_some() && changed(&slots, &slot, operation)? {
+                    keep(site, &plan.migration, &slots, &slot)?;
+                    kept_paths.push(operation.path.to_string());
+                }
+            }
+        }
+        disk.rename(at, At::new(&site.work, &garbage_name), Rename::NoReplace)
+            .and_then(|()| disk.sync_dir(&site.work))
+            .map_err(DiskError::at("rename", &slots_name))?;
+    }
+    remove_tree(disk, At::new(&site.work, &garbage_name))?;
+    Ok(kept_paths)
+}
+
+fn keep(site: &Site, migration: &MigrationId, slots: &Dir, slot: &str) -> Result<(), DiskError> {
+    let private = tmp_core::Mode::from_bits(0o700);
+    let kept = create_dir_durably(site.disk(), &site.work, &kept(migration), private)?;
+    site.disk()
+        .rename(At::new(slots, slot), At::new(&kept, slot), Rename::NoReplace)
+        .and_then(|()| site.disk().sync_dir(&kept))
+        .map_err(DiskError::at("keep", slot))
+}
+
+fn set_aside(site: &Site, migration: &MigrationId) -> Result<(), DiskError> {
+    let (from, to) = (slots(migration), kept(migration));
+    site.disk()
+        .rename(At::new(&site.work, &from), At::new(&site.work, &to), Rename::NoReplace)
+        .and_then(|()| site.disk().sync_dir(&site.work))
+        .map_err(DiskError::at("keep", &from))
+}
+
+/// What can be seen of a thing without reading it.
+type Shape = (Kind, u64, Option<Timestamp>);
+
+/// Whether a parked module differs from what was archived, by type, size and modification time.
+fn parked_changed(
+    disk: &dyn Disk,
+    slots: &Dir,
+    slot: &str,
+    operation: &Operation,
+    snapshot: &Snapshot,
+) -> Result<bool, DiskError> {
+    let mut found = BTreeMap::new();
+    shapes(disk, slots, slot.as_ref(), EntryPath::from(&operation.path), &mut found)?;
+    let top = EntryPath::from(&operation.path);
+    let archived: BTreeMap<EntryPath, Shape> = snapshot
+        .entries
+        .range(top.clone()..)
+        .take_while(|(path, _)| path.is_within(&top))
+        .filter_map(|(path, entry)| Some((path.clone(), shape(entry)?)))
+        .collect();
+    Ok(found != archived)
+}
+
+fn shape(entry: &Entry) -> Option<Shape> {
+    match entry {
+        Entry::Absent => None,
+        Entry::File(file) => Some((Kind::File, file.content.size, Some(file.attributes.mtime))),
+        // Its time says no more than the names in it.
+        Entry::Directory { .. } => Some((Kind::Directory, 0, None)),
+        Entry::Symlink { target, .. } => Some((Kind::Symlink, target.len() as u64, None)),
+    }
+}
+
+fn shapes(
+    disk: &dyn Disk,
+    dir: &Dir,
+    name: &std::ffi::OsStr,
+    path: EntryPath,
+    found: &mut BTreeMap<EntryPath, Shape>,
+) -> Result<(), DiskError> {
+    let Some(stat) = disk.stat(At { dir, name }).map_err(DiskError::at("look at", name))? else { return Ok(()) };
+    let shape = match stat.kind {
+        Kind::File => (Kind::File, stat.size, Some(stat.mtime)),
+        Kind::Symlink => (Kind::Symlink, stat.size, None),
+        kind => (kind, 0, None),
+    };
+    if stat.kind == Kind::Directory {
+        let below = disk.open_dir(dir, name).map_err(DiskError::at("open", name))?;
+        for name in disk.list(&below).map_err(DiskError::at("list", name))? {
+            // A name that no snapshot can hold is one that was not archived.
+            let child = path.join(&name).unwrap_or_else(|_| EntryPath::root());
+            shapes(disk, &below, &name, child, found)?;
+        }
+    }
+    found.insert(path, shape);
+    Ok(())
+}
+
+/// Whether a staged module differs from what the plan says it is.
+fn staged_changed(disk: &dyn Disk, slots: &Dir, slot: &str, operation: &Operation) -> Result<bool, DiskError> {
+    let Action::Put { staged } = &operation.action else { return Ok(false) };
+    let planned: BTreeMap<Vec<OsString>, &Content> = staged
+        .iter()
+        .map(|module| {
+            let below = module.path.below(&operation.path).unwrap_or_default();
+            (below.split('/').filter(|part| !part.is_empty()).map(OsString::from).collect(), &module.content)
+        })
+        .collect();
+    Ok(!as_planned(disk, slots, slot.as_ref(), Vec::new(), &planned)?)
+}
+
+fn as_planned(
+    disk: &dyn Disk,
+    dir: &Dir,
+    name: &std::ffi::OsStr,
+    key: Vec<OsString>,
+    planned: &BTreeMap<Vec<OsString>, &Content>,
+) -> Result<bool, DiskError> {
+    let (Some(content), Some(observed)) = (planned.get(&key), observe(disk, At { dir, name })?) else {
+        return Ok(false);
+    };
+    let same = match (content, &observed.content) {
+        (Content::File { digest, .. }, ObservedContent::File { digest: there, .. }) => digest == there,
+        (Content::Symlink { target }, ObservedContent::Symlink { target: there }) => target.as_bytes() == there,
+        (Content::Directory { .. }, ObservedContent::Directory) => true,
+        _ => false,
+    };
+    if observed.stat.kind == Kind::Directory {
+        let below = disk.open_dir(dir, name).map_err(DiskError::at("open", name))?;
+        for name in disk.list(&below).map_err(DiskError::at("list", name))? {
+            let mut key = key.clone();
+            key.push(name.clone());
+            if !as_planned(disk, &below, &name, key, planned)? {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(same)
+}

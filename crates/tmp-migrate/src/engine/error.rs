@@ -1,0 +1,188 @@
+//! What can go wrong with the engine itself.
+
+use tmp_archive::ArchiveError;
+use tmp_core::{Digest, MigrationId, database::DatabaseError};
+use tmp_disk::{DiskError, ProbeError};
+
+use crate::{folder::FolderError, journal::JournalError};
+
+/// An engine cannot be opened. The target was not touched.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process works on this target.
+    #[error("another process works on this target: {holder}")]
+    Locked {
+        /// What the other process said of itself.
+        holder: String,
+    },
+    /// The file system cannot be relied on.
+    #[error(transparent)]
+    Probe(#[from] ProbeError),
+    /// There is no room for what the way back may need.
+    #[error("no room for the reserve of {bytes} bytes that a rollback may need")]
+    NoRoom {
+        /// How much.
+        bytes: u64,
+        /// What the disk said.
+        source: DiskError,
+    },
+    /// The work directory belongs to another state directory.
+    #[error("the work directory {work} belongs to the state directory {other}")]
+    OtherState {
+        /// The work directory.
+        work: String,
+        /// The state directory that uses it.
+        other: String,
+    },
+    /// The disk failed.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// The archive cannot be opened.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// The journal of the last migration cannot be relied on. Nothing may be changed.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The folder of the last migration cannot be relied on. Nothing may be changed.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+}
+
+/// The engine could not go on and claims nothing: open it again in a new process and recover.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The migration never began: nothing was touched and nothing is left.
+    #[error("the migration could not begin")]
+    NotBegun {
+        /// Why.
+        source: FolderError,
+    },
+    /// The plan is for another target than the engine's.
+    #[error("the plan is for another target")]
+    OtherTarget,
+    /// The journal cannot be kept.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// What was written cannot be made durable, so what is on the disk is unknown.
+    #[error("what was written cannot be made durable; recover with a new process")]
+    Sync {
+        /// What the disk said.
+        source: DiskError,
+    },
+    /// The way back met an error of the disk. It goes on where it stopped when recovered again.
+    #[error("the way back was interrupted; recover when the disk answers again")]
+    UndoInterrupted {
+        /// What the disk said.
+        source: DiskError,
+    },
+    /// The migration's folder cannot be read.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// The archive cannot be read.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// A person's settlement does not fit what is there.
+    #[error("migration {migration} cannot be resolved: {why}")]
+    Unresolved {
+        /// The migration.
+        migration: MigrationId,
+        /// Why.
+        why: String,
+    },
+}
+
+/// Why the forward direction ends.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// The migration turns round.
+    TurnBack(String),
+    /// Whether the commit point has passed cannot be told. Nothing may be changed until it can.
+    InDoubt(String),
+    /// The engine stops where it is.
+    Stop(EngineError),
+}
+
+impl From<EngineError> for Trouble {
+    fn from(error: EngineError) -> Self {
+        Self::Stop(error)
+    }
+}
+
+impl From<JournalError> for Trouble {
+    fn from(error: JournalError) -> Self {
+        match error {
+            JournalError::NoRoom { .. } => Self::TurnBack(crate::text(&error)),
+            error => Self::Stop(EngineError::Journal(error)),
+        }
+    }
+}
+
+impl From<DiskError> for Trouble {
+    fn from(error: DiskError) -> Self {
+        Self::TurnBack(crate::text(&error))
+    }
+}
+
+impl From<ArchiveError> for Trouble {
+    fn from(error: ArchiveError) -> Self {
+        Self::TurnBack(crate::text(&error))
+    }
+}
+
+impl From<FolderError> for Trouble {
+    fn from(error: FolderError) -> Self {
+        Self::TurnBack(crate::text(&error))
+    }
+}
+
+impl From<DatabaseError> for Trouble {
+    fn from(error: DatabaseError) -> Self {
+        Self::TurnBack(crate::text(&error))
+    }
+}
+
+/// Why the way back ends before its end.
+#[derive(Debug)]
+pub(super) enum Stuck {
+    /// Something cannot be undone; a person is needed.
+    Failed(String),
+    /// A fact is missing; nothing was changed since it was found missing.
+    InDoubt(String),
+    /// The engine stops where it is.
+    Stop(EngineError),
+}
+
+impl From<EngineError> for Stuck {
+    fn from(error: EngineError) -> Self {
+        Self::Stop(error)
+    }
+}
+
+impl From<JournalError> for Stuck {
+    fn from(error: JournalError) -> Self {
+        Self::Stop(error.into())
+    }
+}
+
+impl From<DiskError> for Stuck {
+    fn from(source: DiskError) -> Self {
+        Self::Stop(EngineError::UndoInterrupted { source })
+    }
+}
+
+impl From<FolderError> for Stuck {
+    fn from(error: FolderError) -> Self {
+        Self::Stop(error.into())
+    }
+}
+
+impl From<ArchiveError> for Stuck {
+    fn from(error: ArchiveError) -> Self {
+        Self::Stop(error.into())
+    }
+}
+
+/// A digest that was expected and one that was found.
+pub(super) fn mismatch(what: &str, expected: &Digest, found: &Digest) -> String {
+    format!("{what} has {found} instead of {expected}")
+}

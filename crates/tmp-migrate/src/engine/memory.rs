@@ -1,0 +1,85 @@
+//! What a journal says so far: folded fact by fact, live and on replay alike.
+
+use std::collections::BTreeSet;
+
+use time::OffsetDateTime;
+use tmp_archive::SnapshotId;
+use tmp_core::{database::Fingerprint, outcome::Comparison};
+
+use crate::journal::{Fact, PreparedSite, Record};
+
+/// The facts of one migration, at hand.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub(crate) struct Memory {
+    pub(crate) began: Option<OffsetDateTime>,
+    pub(crate) last: Option<OffsetDateTime>,
+    pub(crate) snapshot: Option<SnapshotId>,
+    pub(crate) prepared: Option<PreparedSite>,
+    pub(crate) before: Option<Fingerprint>,
+    pub(crate) after: Option<Fingerprint>,
+    /// Steps that were begun, in order.
+    pub(crate) started: Vec<usize>,
+    pub(crate) done: BTreeSet<usize>,
+    pub(crate) undone: BTreeSet<usize>,
+    pub(crate) cause: Option<String>,
+    pub(crate) undo_failure: Option<String>,
+    pub(crate) comparison: Option<Comparison>,
+    pub(crate) findings: Vec<String>,
+    pub(crate) mixture_us: Option<u64>,
+    pub(crate) locked_us: Option<u64>,
+}
+
+impl Memory {
+    /// What these records say.
+    pub(crate) fn of(records: &[Record]) -> Self {
+        let mut memory = Self::default();
+        records.iter().for_each(|record| memory.absorb(record));
+        memory
+    }
+
+    /// Takes in the next record.
+    pub(crate) fn absorb(&mut self, record: &Record) {
+        self.began.get_or_insert(record.at);
+        self.last = Some(record.at);
+        match &record.fact {
+            Fact::Archived { snapshot } => self.snapshot = Some(snapshot.clone()),
+            Fact::Prepared(site) => self.prepared = Some((**site).clone()),
+            Fact::Switch { before, after } => {
+                self.before.clone_from(before);
+                self.after.clone_from(after);
+            }
+            Fact::StepIntent { step, .. } => self.started.push(*step),
+            Fact::StepDone { step } => drop(self.done.insert(*step)),
+            Fact::UndoDone { step } => drop(self.undone.insert(*step)),
+            Fact::RollingBack { cause } | Fact::Compensating { cause } => self.cause = Some(cause.clone()),
+            Fact::RollbackFailed { undo_failure } => self.undo_failure = Some(undo_failure.clone()),
+            Fact::RolledBack { comparison, findings } => {
+                self.comparison = Some(comparison.clone());
+                self.findings.clone_from(findings);
+            }
+            Fact::Committed { mixture_us, locked_us, findings } => {
+                (self.mixture_us, self.locked_us) = (*mixture_us, *locked_us);
+                self.findings.clone_from(findings);
+            }
+            Fact::CleanedUp { kept } => {
+                self.findings.extend(kept.iter().map(|path| super::cleanup::kept_finding(path)));
+            }
+            Fact::Begin { .. }
+            | Fact::Switched
+            | Fact::Applied
+            | Fact::Checking
+            | Fact::UndoIntent { .. }
+            | Fact::Resolved { .. } => {}
+        }
+    }
+
+    /// A step that was begun and did not end: whether it had an effect is unknown.
+    pub(crate) fn unfinished_step(&self) -> Option<usize> {
+        self.started.iter().copied().find(|step| !self.done.contains(step))
+    }
+
+    /// Steps to undo, newest first.
+    pub(crate) fn to_undo(&self) -> Vec<usize> {
+        self.started.iter().rev().copied().filter(|step| !self.undone.contains(step)).collect()
+    }
+}

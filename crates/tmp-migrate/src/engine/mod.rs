@@ -1,0 +1,35 @@
+//! Running, taking back and recovering migrations.
+//!
+//! * [`open`]: the lock, and whether a migration is open. [`site`]: what an open engine holds.
+//! * [`run`]: one migration in progress; [`memory`]: what its journal says so far.
+//! * Forward, in the order of the protocol: [`archive`], [`stage`], [`atomic`], [`checked`].
+//! * Back: [`switch`] (both directions), [`steps`], [`back`], [`compare`]; [`cleanup`] for both.
+//! * [`recover`]: what an interrupted journal leads to. [`resolve`]: a person settles it.
+
+mod archive;
+mod atomic;
+mod attributes;
+mod ballast;
+mod back;
+mod checked;
+mod cleanup;
+mod compare;
+mod error;
+mod memory;
+mod open;
+mod recover;
+mod resolve;
+mod run;
+mod sight;
+mod site;
+mod stage;
+mod steps;
+mod switch;
+
+pub use error::{EngineError, OpenError};
+pub use open::{Engine, Opened};
+pub use recover::{Interrupted, Recovered};
+pub use resolve::{Found, Resolution};
+pub use run::Party;
+
+pub(crate) use memory::Memory;

@@ -1,0 +1,202 @@
+//! Opening an engine: the lock, what a rollback may need, and whether a migration is open.
+
+use std::path::Path;
+
+use camino::Utf8Path;
+use tmp_archive::{Archive, DirectoryStore};
+use tmp_core::{MigrationId, Mode, Phase, contents::Contents, event::Event, outcome::Outcome, plan::Plan};
+use tmp_disk::{At, Dir, Disk, Lock, Tree, create_dir_durably, ensure_dirs, probe, read_whole};
+
+use super::{
+    ballast, cleanup,
+    error::{EngineError, OpenError},
+    memory::Memory,
+    recover::Interrupted,
+    run::{Party, Run},
+    site::{SharedClock, Site},
+};
+use crate::{
+    folder::{self, Folder},
+    journal::{Fact, Journal, Record},
+    workplace::Workplace,
+};
+
+/// The lock's file in the work directory.
+const LOCK: &str = "lock";
+
+/// An engine with no open migration.
+#[derive(Debug)]
+pub struct Engine {
+    pub(super) site: Site,
+}
+
+/// What opening found.
+#[derive(Debug)]
+#[must_use = "an interrupted migration is to be recovered"]
+pub enum Opened {
+    /// Nothing is open: the engine may migrate.
+    Ready(Engine),
+    /// A migration is open and comes first.
+    Interrupted(Interrupted),
+}
+
+impl Engine {
+    /// Takes the lock of the target, makes the directories that are missing, probes the file system
+    /// and looks for an open migration. The lock is held until what this returns is dropped, or its
+    /// process dies.
+    ///
+    /// # Errors
+    /// Another process has the lock, the file system cannot be relied on, or the last journal cannot
+    /// be. The modules and databases of the target were not touched.
+    pub fn open(workplace: Workplace) -> Result<Opened, OpenError> {
+        let Workplace { target, state, disk, clock } = workplace.clone();
+        let tree = Tree::open(&disk, Path::new(&target.root))?;
+        let work = ensure_dirs(disk.as_ref(), Path::new(&target.work))?;
+        let lock = lock(disk.as_ref(), (&work, &target.work), &state)?;
+        let capabilities = probe(&tree, &work, target.ephemeral)?;
+        let state_dir = ensure_dirs(disk.as_ref(), Path::new(&state))?;
+        let private = Mode::from_bits(0o700);
+        let journals = create_dir_durably(disk.as_ref(), &state_dir, "journal", private)?;
+        for dir in [&work, &state_dir] {
+            ballast::load(disk.as_ref(), dir)
+                .map_err(|source| OpenError::NoRoom { bytes: ballast::SIZE, source })?;
+        }
+        let store = DirectoryStore::open(&disk, Path::new(&workplace.archive()))?;
+        let archive = Archive::open(std::sync::Arc::new(store))?;
+        folder::sweep(disk.as_ref(), &journals)?;
+        let site = Site {
+            target,
+            tree,
+            work,
+            state: state_dir,
+            journals,
+            journals_path: workplace.journals(),
+            archive,
+            capabilities,
+            clock: SharedClock(clock),
+            lock,
+        };
+        match newest(&site)? {
+            Some(open) if !is_over(open.phase()) => Ok(Opened::Interrupted(Interrupted::new(site, open)?)),
+            _ => {
+                cleanup::sweep(&site)?;
+                Ok(Opened::Ready(Self { site }))
+            }
+        }
+    }
+}
+
+impl Engine {
+    /// Runs a plan to its end, whatever that is.
+    ///
+    /// # Errors
+    /// The migration never began ([`EngineError::NotBegun`], [`EngineError::OtherTarget`]), or the
+    /// engine could not go on: drop it, open again in a new process, and recover.
+    pub fn migrate(
+        &mut self,
+        plan: &Plan,
+        contents: &dyn Contents,
+        party: &mut Party<'_>,
+    ) -> Result<Outcome, EngineError> {
+        let site = &self.site;
+        if plan.target != site.target {
+            return Err(EngineError::OtherTarget);
+        }
+        let began = site.clock().elapsed();
+        let begin = |digest| Record {
+            at: site.clock().now(),
+            fact: Fact::Begin {
+                plan: digest,
+                root: site.target.root.to_string(),
+                boot: boot_id(site.disk()),
+                pid: std::process::id(),
+            },
+        };
+        let places = (&site.journals, &site.journals_path);
+        let (folder, mut journal) = Folder::create(site.disk(), places, plan, contents, begin)
+            .map_err(|source| EngineError::NotBegun { source })?;
+        party.observer.event(&Event::Started { migration: plan.migration.clone() });
+        let mut run = Run {
+            site,
+            plan,
+            folder: &folder,
+            journal: &mut journal,
+            memory: Memory::default(),
+            party,
+            began,
+            findings: plan.warnings.clone(),
+            mixture_us: None,
+            locked_us: None,
+        };
+        match run.atomic_part(contents) {
+            Ok(()) => run.finish(),
+            Err(trouble) => run.turn_back(trouble),
+        }
+    }
+}
+
+/// The kernel's id of this boot; empty where it tells none.
+fn boot_id(disk: &dyn Disk) -> String {
+    let read = || {
+        let dir = disk.open_root(Path::new("/proc/sys/kernel/random")).ok()?;
+        read_whole(disk, At::new(&dir, "boot_id"), 64).ok()
+    };
+    String::from_utf8_lossy(&read().unwrap_or_default()).trim().to_owned()
+}
+
+/// Whether nothing is left to do for a migration, but perhaps to remove what it staged.
+const fn is_over(phase: Phase) -> bool {
+    matches!(phase, Phase::CleanedUp | Phase::RolledBack | Phase::Resolved)
+}
+
+/// A journal that was read back.
+pub(super) struct Replayed {
+    pub(super) folder: Folder,
+    pub(super) journal: Journal,
+    pub(super) records: Vec<Record>,
+}
+
+impl Replayed {
+    pub(super) const fn phase(&self) -> Phase {
+        self.journal.phase()
+    }
+}
+
+/// Reads the journal of a migration.
+pub(super) fn replay(site: &Site, migration: &MigrationId) -> Result<Replayed, OpenError> {
+    let folder = Folder::open(site.disk(), (&site.journals, &site.journals_path), migration)?;
+    let (journal, records) = Journal::open(site.disk(), &folder.dir, migration)?;
+    Ok(Replayed { folder, journal, records })
+}
+
+/// The newest migration of this root: no other can be open, because none begins while one is.
+fn newest(site: &Site) -> Result<Option<Replayed>, OpenError> {
+    let ids = folder::migrations(site.disk(), &site.journals)?;
+    for id in ids.iter().rev() {
+        let replayed = replay(site, id)?;
+        let ours = replayed.records.first().is_some_and(|record| {
+            matches!(&record.fact, Fact::Begin { root, .. } if Utf8Path::new(root) == site.target.root)
+        });
+        if ours {
+            return Ok(Some(replayed));
+        }
+    }
+    Ok(None)
+}
+
+/// Takes the lock and writes into it who holds it, for people.
+fn lock(disk: &dyn Disk, (work, work_path): (&Dir, &Utf8Path), state: &Utf8Path) -> Result<Lock, OpenError> {
+    let at = At::new(work, LOCK);
+    let fault = |source| tmp_disk::DiskError { doing: "lock", path: LOCK.into(), source };
+    let written = read_whole(disk, at, 4096).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    let before = written.unwrap_or_default();
+    if let Some(other) = before.lines().find_map(|line| line.strip_prefix("state ")).filter(|other| *other != state) {
+        // Whoever moves a state directory says so by removing the lock's file.
+        return Err(OpenError::OtherState { work: work_path.to_string(), other: other.to_owned() });
+    }
+    let note = format!("process {}\nstate {state}\n", std::process::id());
+    match disk.try_lock(at, &note).map_err(fault)? {
+        Some(lock) => Ok(lock),
+        None => Err(OpenError::Locked { holder: before.trim().replace('\n', ", ") }),
+    }
+}

@@ -1,0 +1,166 @@
+//! One migration in progress: its plan, its journal, and the party it runs with.
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
+
+use tmp_core::{
+    MigrationId, Phase,
+    database::Database,
+    event::{Direction, Event, Observer, Progress, Work, milliseconds},
+    id::StepName,
+    outcome::{Outcome, Report},
+    plan::Plan,
+    step::Step,
+};
+use tmp_disk::Disk;
+
+use super::{
+    error::Trouble,
+    memory::Memory,
+    site::Site,
+};
+use crate::{
+    folder::Folder,
+    journal::{Fact, Journal, JournalError, Record},
+};
+
+/// What an embedder brings to a migration.
+pub struct Party<'a> {
+    /// The databases of the site; the plan says which one is used.
+    pub databases: &'a mut [Box<dyn Database>],
+    /// The embedder's own steps, those that were planned.
+    pub steps: &'a mut [Box<dyn Step>],
+    /// Watches.
+    pub observer: &'a mut dyn Observer,
+    /// Once true, the step at hand is finished and the migration rolls back; without effect once it is
+    /// committed.
+    pub stop: &'a AtomicBool,
+}
+
+/// A migration in progress.
+pub(super) struct Run<'a, 'p> {
+    pub(super) site: &'a Site,
+    pub(super) plan: &'a Plan,
+    pub(super) folder: &'a Folder,
+    pub(super) journal: &'a mut Journal,
+    pub(super) memory: Memory,
+    pub(super) party: &'a mut Party<'p>,
+    pub(super) began: Duration,
+    pub(super) findings: Vec<String>,
+    pub(super) mixture_us: Option<u64>,
+    pub(super) locked_us: Option<u64>,
+}
+
+impl Run<'_, '_> {
+    pub(super) fn disk(&self) -> &dyn Disk {
+        self.site.disk()
+    }
+
+    pub(super) fn migration(&self) -> &MigrationId {
+        &self.plan.migration
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        self.journal.phase()
+    }
+
+    /// Records a fact, durably, and remembers and tells it.
+    pub(super) fn record(&mut self, fact: Fact) -> Result<(), JournalError> {
+        let record = Record { at: self.site.clock().now(), fact };
+        let before = self.phase();
+        let phase = self.journal.record(self.site.disk(), record.at, record.fact.clone())?;
+        self.memory.absorb(&record);
+        if phase != before {
+            let at_ms = milliseconds(self.took());
+            self.tell(&Event::Phase { phase, at_ms });
+        }
+        Ok(())
+    }
+
+    pub(super) fn tell(&mut self, event: &Event) {
+        self.party.observer.event(event);
+    }
+
+    pub(super) fn progress(&mut self, work: Work, done: u64, total: u64, bytes: u64) {
+        self.party.observer.progress(&Progress { work, done, total, bytes });
+    }
+
+    /// Remembers something a person should know that changes no outcome.
+    pub(super) fn finding(&mut self, text: String) {
+        self.tell(&Event::Finding { text: text.clone() });
+        self.findings.push(text);
+    }
+
+    pub(super) fn took(&self) -> Duration {
+        self.site.clock().elapsed().saturating_sub(self.began)
+    }
+
+    /// Tells that work of one kind ended well.
+    pub(super) fn done(&mut self, work: Work, items: u64, bytes: u64, since: Duration) {
+        let took_ms = milliseconds(self.site.clock().elapsed().saturating_sub(since));
+        self.tell(&Event::Done { work, items, bytes, took_ms });
+    }
+
+    pub(super) fn step_ended(
+        &mut self,
+        step: &StepName,
+        direction: Direction,
+        failure: Option<String>,
+        since: Duration,
+    ) {
+        let took_ms = milliseconds(self.site.clock().elapsed().saturating_sub(since));
+        self.tell(&Event::Step { step: step.clone(), direction, failure, took_ms });
+    }
+
+    /// Turns round when somebody asked for that.
+    pub(super) fn unless_stopped(&self) -> Result<(), Trouble> {
+        if self.party.stop.load(Ordering::Relaxed) {
+            Err(Trouble::TurnBack("it was interrupted by an operator".into()))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The database of the plan, if it has one.
+    pub(super) fn database(&mut self) -> Result<Option<&mut Box<dyn Database>>, String> {
+        let Some(planned) = &self.plan.database else { return Ok(None) };
+        self.party
+            .databases
+            .iter_mut()
+            .find(|database| *database.name() == planned.name)
+            .map(Some)
+            .ok_or_else(|| format!("database {} is not configured any more", planned.name))
+    }
+
+    pub(super) fn report(&self) -> Report {
+        let sql_changes = self.plan.enhancement.sql.len() as u64;
+        let mut findings = self.memory.findings.clone();
+        findings.extend(self.findings.iter().filter(|finding| !self.memory.findings.contains(finding)).cloned());
+        Report {
+            migration: self.migration().clone(),
+            phase: self.phase(),
+            modules: self.plan.modules(),
+            sql_changes,
+            mixture_us: self.mixture_us.or(self.memory.mixture_us),
+            locked_us: self.locked_us.or(self.memory.locked_us),
+            took_ms: milliseconds(self.took()),
+            findings,
+        }
+    }
+
+    /// The outcome of a migration that could not be taken back.
+    pub(super) fn failed(&self) -> Outcome {
+        Outcome::RollbackFailed {
+            cause: self.memory.cause.clone().unwrap_or_default(),
+            undo_failure: self.memory.undo_failure.clone().unwrap_or_default(),
+            report: self.report(),
+        }
+    }
+
+    /// The outcome when a fact is missing.
+    pub(super) fn in_doubt(&self, missing: String) -> Outcome {
+        Outcome::InDoubt { missing, report: self.report() }
+    }
+}

@@ -1,0 +1,59 @@
+//! What an open engine holds: the lock, the tree, the directories, the archive.
+
+use std::sync::Arc;
+
+use camino::Utf8PathBuf;
+use tmp_archive::Archive;
+use tmp_core::{MigrationId, clock::Clock, plan::Target};
+use tmp_disk::{Capabilities, Dir, Disk, Lock, Tree};
+
+/// An open target. While it exists no other engine works on it.
+#[derive(Debug)]
+pub(super) struct Site {
+    pub(super) target: Target,
+    pub(super) tree: Tree,
+    pub(super) work: Dir,
+    pub(super) state: Dir,
+    pub(super) journals: Dir,
+    pub(super) journals_path: Utf8PathBuf,
+    pub(super) archive: Archive,
+    pub(super) capabilities: Capabilities,
+    pub(super) clock: SharedClock,
+    #[expect(dead_code, reason = "held until the engine is dropped")]
+    pub(super) lock: Lock,
+}
+
+/// A clock that can be part of something with `Debug`.
+#[derive(Clone)]
+pub(super) struct SharedClock(pub(super) Arc<dyn Clock>);
+
+impl std::fmt::Debug for SharedClock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Clock")
+    }
+}
+
+impl Site {
+    pub(super) fn disk(&self) -> &dyn Disk {
+        self.tree.disk().as_ref()
+    }
+
+    pub(super) fn clock(&self) -> &dyn Clock {
+        self.clock.0.as_ref()
+    }
+}
+
+/// The folder of staged and parked inodes of a migration, in the work directory.
+pub(super) fn slots(migration: &MigrationId) -> String {
+    format!("slots-{migration}")
+}
+
+/// What the folder is called once nothing in it is needed any more.
+pub(super) fn garbage(migration: &MigrationId) -> String {
+    format!("gc-{migration}")
+}
+
+/// Where things are kept that somebody changed while TMP had them.
+pub(super) fn kept(migration: &MigrationId) -> String {
+    format!("kept-{migration}")
+}

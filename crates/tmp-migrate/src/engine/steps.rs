@@ -1,0 +1,146 @@
+//! Undoing the steps of the checked part.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+use tmp_archive::{EntryPath, Selection};
+use tmp_core::{
+    ModulePath,
+    database::SqlText,
+    enhancement::{BatchStep, Command, Script, SqlRollback},
+    event::Direction,
+    plan::{PlannedStep, StepWork, UtilityCommands},
+};
+use tmp_disk::remove_tree;
+
+use super::{error::Stuck, run::Run};
+use crate::{
+    folder::Folder,
+    journal::Fact,
+    planner::{globs, matches_below},
+};
+
+impl Run<'_, '_> {
+    /// Undoes every step that was begun, newest first. One that cannot be undone does not keep the
+    /// others from it; the failures are answered.
+    pub(super) fn undo_steps(&mut self) -> Result<Vec<String>, Stuck> {
+        let mut failures = Vec::new();
+        for index in self.memory.to_undo() {
+            let Some(step) = self.plan.steps.get(index) else { continue };
+            let since = self.site.clock().elapsed();
+            self.record(Fact::UndoIntent { step: index })?;
+            let undone = self.undo_step(step);
+            if has_effect(&step.work) {
+                self.step_ended(&step.name, Direction::Undo, undone.as_ref().err().cloned(), since);
+            }
+            match undone {
+                Ok(()) => self.record(Fact::UndoDone { step: index })?,
+                Err(failure) => failures.push(format!("step {} cannot be undone: {failure}", step.name)),
+            }
+        }
+        Ok(failures)
+    }
+
+    fn undo_step(&mut self, step: &PlannedStep) -> Result<(), String> {
+        let enhancement = &self.plan.enhancement;
+        match &step.work {
+            StepWork::PostImage | StepWork::Check { .. } => Ok(()),
+            StepWork::Own { .. } => self.own(step, Direction::Undo),
+            StepWork::Batch { index } => {
+                let batch = enhancement.batch.get(*index).ok_or("no such batch step")?;
+                if let Some(rollback) = &batch.rollback {
+                    self.command(rollback)?;
+                }
+                self.restore_written(batch)
+            }
+            StepWork::ControlObject { index, commands } => ExportedObject::new(self.folder, *index).put_back(self, commands),
+            StepWork::Sql { index } => {
+                let change = enhancement.sql.get(*index).ok_or("no such SQL change")?;
+                match &change.rollback {
+                    SqlRollback::Script(script) => self.run_alone(script),
+                    // The archived database comes back as a whole, after the steps.
+                    SqlRollback::Archive | SqlRollback::Irreversible { .. } => Ok(()),
+                }
+            }
+        }
+    }
+
+    /// Runs one script outside of any transaction.
+    pub(super) fn run_alone(&mut self, script: &Script) -> Result<(), String> {
+        let text = self.folder.script(self.disk(), script).map_err(|error| crate::text(&error))?;
+        let Some(database) = self.database()? else { return Err("the plan has no database".into()) };
+        let result = database.run_alone(&SqlText { name: &script.name, text: &text });
+        database.release();
+        result.map_err(|error| crate::text(&error))
+    }
+
+    /// Puts back what a batch step writes: what was archived is restored, what is new is removed.
+    fn restore_written(&self, batch: &BatchStep) -> Result<(), String> {
+        if batch.writes.is_empty() {
+            return Ok(());
+        }
+        let disk = self.disk();
+        let set = globs(&batch.writes).map_err(|fault| fault.to_string())?;
+        let text = |error: tmp_disk::DiskError| crate::text(&error);
+        let archived: BTreeSet<&ModulePath> = self.plan.also_archived.iter().collect();
+        let now = matches_below(&self.site.tree, &batch.writes, &set).map_err(text)?;
+        for (path, _) in now.iter().filter(|(path, _)| !archived.contains(path)) {
+            if let Some(place) = self.site.tree.locate(path).map_err(text)? {
+                remove_tree(disk, place.at()).map_err(text)?;
+                disk.sync_dir(&place.dir).map_err(|error| error.to_string())?;
+            }
+        }
+        let Some(snapshot) = self.memory.snapshot else { return Err("there is no archive".into()) };
+        let paths = self.plan.also_archived.iter().map(EntryPath::from).collect();
+        self.site
+            .archive
+            .restore(&snapshot, &Selection::Paths(paths), &self.site.tree, Some(&self.site.work), &mut |_, _| {})
+            .map_err(|error| crate::text(&error))?;
+        Ok(())
+    }
+}
+
+/// Whether a step leaves anything that an undo takes back.
+const fn has_effect(work: &StepWork) -> bool {
+    !matches!(work, StepWork::PostImage | StepWork::Check { .. })
+}
+
+/// A control object as it was before it was imported: the way back, exported into the migration's
+/// folder.
+pub(super) struct ExportedObject {
+    file: PathBuf,
+}
+
+impl ExportedObject {
+    pub(super) fn new(folder: &Folder, index: usize) -> Self {
+        Self { file: folder.path.join(format!("object-{index}")).into() }
+    }
+
+    /// A command with its `{file}` filled in.
+    pub(super) fn fill(command: &Command, file: &Path) -> Command {
+        let file = file.to_string_lossy();
+        let run = command.run.iter().map(|argument| argument.replace("{file}", &file)).collect();
+        Command { run, timeout_s: command.timeout_s }
+    }
+
+    /// Exports it. It is durable on return.
+    pub(super) fn export(&self, run: &Run<'_, '_>, commands: &UtilityCommands) -> Result<(), String> {
+        run.command(&Self::fill(&commands.export, &self.file))?;
+        let name = self.file.file_name().unwrap_or_default();
+        let disk = run.disk();
+        let durable = disk
+            .open_file_to_write(tmp_disk::At::new(&run.folder.dir, name))
+            .and_then(|file| disk.sync_file(&file))
+            .and_then(|()| disk.sync_dir(&run.folder.dir));
+        durable.map_err(|error| format!("the export was not written: {error}"))
+    }
+
+    /// Imports what was exported. An object that was never exported was never imported either.
+    fn put_back(&self, run: &Run<'_, '_>, commands: &UtilityCommands) -> Result<(), String> {
+        let name = self.file.file_name().unwrap_or_default();
+        let there = run.disk().stat(tmp_disk::At::new(&run.folder.dir, name)).map_err(|error| error.to_string())?;
+        if there.is_none() { Ok(()) } else { run.command(&Self::fill(&commands.import, &self.file)) }
+    }
+}

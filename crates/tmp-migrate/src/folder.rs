@@ -1,0 +1,175 @@
+//! The folder of one migration in the state directory: journal, plan and scripts. Recovery needs
+//! nothing else but the archive and the target itself. Layout: `docs/format/journal.md`.
+
+use std::{collections::BTreeMap, ffi::OsStr, io, path::PathBuf};
+
+use camino::Utf8PathBuf;
+use tmp_core::{
+    Digest, MigrationId, Mode,
+    contents::Contents,
+    enhancement::{Enhancement, Script},
+    plan::{self, Plan},
+};
+use tmp_disk::{At, Dir, Disk, DiskError, Rename, read_whole, remove_tree, write_durably};
+
+use crate::journal::{Fact, Journal, JournalError, Record};
+
+/// The plan's file.
+const PLAN: &str = "plan.json";
+
+/// What the name of a folder that is not finished begins with.
+const UNFINISHED: &str = ".new-";
+
+/// The largest plan that is read back, in bytes.
+const LARGEST_PLAN: u64 = 1 << 30;
+
+/// The largest script, in bytes.
+const LARGEST_SCRIPT: u64 = 64 << 20;
+
+/// An open folder.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    pub(crate) dir: Dir,
+    pub(crate) path: Utf8PathBuf,
+    migration: MigrationId,
+}
+
+/// A migration's folder cannot be made or read.
+#[derive(Debug, thiserror::Error)]
+pub enum FolderError {
+    /// The disk failed.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// The journal failed.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// A script is not what the manifest says, or cannot be read from the contents.
+    #[error("script {name} cannot be taken from the payload")]
+    Script {
+        /// Which one.
+        name: String,
+        /// What the contents said.
+        source: io::Error,
+    },
+    /// The plan in the folder is not the one the journal was begun with.
+    #[error("the plan of migration {migration} is not what its journal says: {what}")]
+    Plan {
+        /// The migration.
+        migration: MigrationId,
+        /// What is wrong.
+        what: String,
+    },
+}
+
+impl Folder {
+    /// Makes the folder of a new migration with its plan, its scripts and a journal that has begun.
+    /// It exists whole and durably on return, and not at all before.
+    pub(crate) fn create(
+        disk: &dyn Disk,
+        journals: (&Dir, &Utf8PathBuf),
+        plan: &Plan,
+        contents: &dyn Contents,
+        record: impl FnOnce(Digest) -> Record,
+    ) -> Result<(Self, Journal), FolderError> {
+        let (parent, parent_path) = journals;
+        let migration = &plan.migration;
+        let unfinished = format!("{UNFINISHED}{migration}");
+        let fault = |doing, path: &str| {
+            let path = path.to_owned();
+            move |source| DiskError { doing, path, source }
+        };
+        disk.create_dir(At::new(parent, &unfinished), Mode::from_bits(0o700)).map_err(fault("create", &unfinished))?;
+        let dir = disk.open_dir(parent, OsStr::new(&unfinished)).map_err(fault("open", &unfinished))?;
+        let json = serde_json::to_vec(plan)
+            .map_err(|error| FolderError::Plan { migration: migration.clone(), what: error.to_string() })?;
+        write_durably(disk, &dir, PLAN, &json)?;
+        for script in scripts(&plan.enhancement).values() {
+            let bytes = tmp_core::contents::read_small(contents, &script.digest, LARGEST_SCRIPT)
+                .map_err(|source| FolderError::Script { name: script.name.clone(), source })?;
+            write_durably(disk, &dir, &script_file(&script.digest), &bytes)?;
+        }
+        let record = record(Digest::of(&json));
+        let journal = Journal::create(disk, &dir, migration, plan.needs.journal, record.at, &record.fact)?;
+        disk.rename(At::new(parent, &unfinished), At::new(parent, migration.as_str()), Rename::NoReplace)
+            .map_err(fault("rename", &unfinished))?;
+        disk.sync_dir(parent).map_err(fault("sync", parent_path.as_str()))?;
+        Ok((Self { dir, path: parent_path.join(migration.as_str()), migration: migration.clone() }, journal))
+    }
+
+    /// Opens the folder of a migration.
+    pub(crate) fn open(
+        disk: &dyn Disk,
+        journals: (&Dir, &Utf8PathBuf),
+        migration: &MigrationId,
+    ) -> Result<Self, FolderError> {
+        let (parent, parent_path) = journals;
+        let path = parent_path.join(migration.as_str());
+        let dir = disk
+            .open_dir(parent, OsStr::new(migration.as_str()))
+            .map_err(|source| DiskError { doing: "open", path: path.to_string(), source })?;
+        Ok(Self { dir, path, migration: migration.clone() })
+    }
+
+    /// The plan, compared with the digest that the journal began with.
+    pub(crate) fn plan(&self, disk: &dyn Disk, records: &[Record]) -> Result<Plan, FolderError> {
+        let wrong = |what: String| FolderError::Plan { migration: self.migration.clone(), what };
+        let bytes = read_whole(disk, At::new(&self.dir, PLAN), LARGEST_PLAN)?;
+        match records.first().map(|record| &record.fact) {
+            Some(Fact::Begin { plan, .. }) if *plan == Digest::of(&bytes) => {}
+            _ => return Err(wrong("another digest".into())),
+        }
+        let plan: Plan = serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?;
+        if plan.schema == plan::SCHEMA { Ok(plan) } else { Err(wrong(format!("unknown schema {:?}", plan.schema))) }
+    }
+
+    /// The text of a script that was copied in, compared with its digest.
+    pub(crate) fn script(&self, disk: &dyn Disk, script: &Script) -> Result<String, FolderError> {
+        let fault = |what: &str| FolderError::Script {
+            name: script.name.clone(),
+            source: io::Error::new(io::ErrorKind::InvalidData, what.to_owned()),
+        };
+        let bytes = self.script_bytes(disk, script)?;
+        String::from_utf8(bytes).map_err(|_| fault("it is not UTF-8"))
+    }
+
+    fn script_bytes(&self, disk: &dyn Disk, script: &Script) -> Result<Vec<u8>, FolderError> {
+        let bytes = read_whole(disk, At::new(&self.dir, &script_file(&script.digest)), LARGEST_SCRIPT)?;
+        if Digest::of(&bytes) == script.digest {
+            Ok(bytes)
+        } else {
+            let source = io::Error::new(io::ErrorKind::InvalidData, "the copy has another digest");
+            Err(FolderError::Script { name: script.name.clone(), source })
+        }
+    }
+
+    /// Where the copy of a script lies, for commands that read it.
+    pub(crate) fn script_path(&self, script: &Script) -> PathBuf {
+        self.path.join(script_file(&script.digest)).into()
+    }
+}
+
+fn script_file(digest: &Digest) -> String {
+    format!("script-{}", digest.hex())
+}
+
+/// Every script once.
+fn scripts(enhancement: &Enhancement) -> BTreeMap<Digest, &Script> {
+    enhancement.scripts().map(|script| (script.digest, script)).collect()
+}
+
+/// The migrations that have a folder, oldest first.
+pub(crate) fn migrations(disk: &dyn Disk, journals: &Dir) -> Result<Vec<MigrationId>, DiskError> {
+    let names = disk.list(journals).map_err(|source| DiskError { doing: "list", path: "journal".into(), source })?;
+    let mut ids: Vec<MigrationId> = names.iter().filter_map(|name| name.to_str()?.parse().ok()).collect();
+    ids.sort();
+    Ok(ids)
+}
+
+/// Removes folders that were never finished: their migrations never began.
+pub(crate) fn sweep(disk: &dyn Disk, journals: &Dir) -> Result<(), DiskError> {
+    let names = disk.list(journals).map_err(|source| DiskError { doing: "list", path: "journal".into(), source })?;
+    for name in names.iter().filter(|name| name.to_str().is_some_and(|name| name.starts_with(UNFINISHED))) {
+        remove_tree(disk, At::new(journals, name))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,143 @@
+//! What the journals of a state directory tell, without a lock and without changing anything.
+
+use std::{path::Path, sync::Arc};
+
+use camino::Utf8Path;
+use serde::Serialize;
+use time::OffsetDateTime;
+use tmp_archive::SnapshotId;
+use tmp_core::{
+    Digest, EnhancementId, EnvironmentName, MigrationId, Phase, Revision, SiteName, SystemName, plan::Plan,
+};
+use tmp_disk::{Dir, Disk, DiskError};
+
+use crate::{
+    engine::Memory,
+    folder::{self, Folder, FolderError},
+    journal::{Journal, Record},
+};
+
+/// One migration, from its journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MigrationSummary {
+    /// Which one.
+    pub id: MigrationId,
+    /// The enhancement.
+    pub enhancement: EnhancementId,
+    /// Its revision.
+    pub revision: Revision,
+    /// The payload digest.
+    pub payload: Digest,
+    /// The system.
+    pub system: SystemName,
+    /// The environment.
+    pub environment: EnvironmentName,
+    /// The site.
+    pub site: SiteName,
+    /// When it began.
+    #[serde(with = "time::serde::rfc3339")]
+    pub started: OffsetDateTime,
+    /// When its last record was written, if it is closed.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub ended: Option<OffsetDateTime>,
+    /// Where it is.
+    pub phase: Phase,
+    /// Why it turned back, if it did.
+    pub cause: Option<String>,
+    /// Why the rollback failed, if it did.
+    pub undo_failure: Option<String>,
+    /// The snapshot that was made before.
+    pub snapshot: Option<SnapshotId>,
+    /// What a person should know that changed no outcome.
+    pub findings: Vec<String>,
+}
+
+/// The journals cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum HistoryError {
+    /// There is no such migration.
+    #[error("there is no migration {id}")]
+    NoSuchMigration {
+        /// The id.
+        id: MigrationId,
+    },
+    /// The disk failed.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// A migration's folder cannot be read.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+}
+
+/// Every migration of a state directory, oldest first; none where there is no such directory.
+///
+/// # Errors
+/// A journal cannot be read or is damaged.
+pub fn history(disk: &Arc<dyn Disk>, state: &Utf8Path) -> Result<Vec<MigrationSummary>, HistoryError> {
+    let Some(journals) = open(disk.as_ref(), state)? else { return Ok(Vec::new()) };
+    let mut summaries = Vec::new();
+    for id in folder::migrations(disk.as_ref(), &journals)? {
+        let (plan, phase, records) = read(disk.as_ref(), &journals, state, &id)?;
+        summaries.push(summary(&plan, phase, &records));
+    }
+    Ok(summaries)
+}
+
+/// The plan and the whole journal of one migration.
+///
+/// # Errors
+/// There is none of this id, or it cannot be read.
+pub fn log(
+    disk: &Arc<dyn Disk>,
+    state: &Utf8Path,
+    id: &MigrationId,
+) -> Result<(Plan, Phase, Vec<Record>), HistoryError> {
+    let missing = || HistoryError::NoSuchMigration { id: id.clone() };
+    let journals = open(disk.as_ref(), state)?.ok_or_else(missing)?;
+    if !folder::migrations(disk.as_ref(), &journals)?.contains(id) {
+        return Err(missing());
+    }
+    read(disk.as_ref(), &journals, state, id)
+}
+
+fn open(disk: &dyn Disk, state: &Utf8Path) -> Result<Option<Dir>, DiskError> {
+    let path = state.join("journal");
+    match disk.open_root(Path::new(&path)) {
+        Ok(dir) => Ok(Some(dir)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(DiskError::at("open", &path)(error)),
+    }
+}
+
+fn read(
+    disk: &dyn Disk,
+    journals: &Dir,
+    state: &Utf8Path,
+    id: &MigrationId,
+) -> Result<(Plan, Phase, Vec<Record>), HistoryError> {
+    let folder = Folder::open(disk, (journals, &state.join("journal")), id)?;
+    let (phase, records) = Journal::read(disk, &folder.dir, id).map_err(FolderError::from)?;
+    let plan = folder.plan(disk, &records)?;
+    Ok((plan, phase, records))
+}
+
+pub(crate) fn summary(plan: &Plan, phase: Phase, records: &[Record]) -> MigrationSummary {
+    let memory = Memory::of(records);
+    let closed = phase.is_closed();
+    MigrationSummary {
+        id: plan.migration.clone(),
+        enhancement: plan.enhancement.id.clone(),
+        revision: plan.enhancement.revision,
+        payload: plan.provenance.payload,
+        system: plan.target.system.clone(),
+        environment: plan.target.environment,
+        site: plan.target.site.clone(),
+        started: memory.began.unwrap_or(OffsetDateTime::UNIX_EPOCH),
+        ended: memory.last.filter(|_| closed),
+        phase,
+        cause: memory.cause,
+        undo_failure: memory.undo_failure,
+        snapshot: memory.snapshot,
+        findings: memory.findings,
+    }
+}

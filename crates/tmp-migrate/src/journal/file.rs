@@ -1,0 +1,300 @@
+//! The journal's file: written record by record, read whole.
+
+use time::OffsetDateTime;
+use tmp_core::{
+    Digest, Mode, MigrationId, Phase,
+    phase::{FactKind, IllegalTransition},
+};
+use tmp_disk::{At, Dir, Disk, DiskError, OpenFile, read_whole, write_all_at};
+
+use super::{
+    fact::{Fact, Record},
+    slot::{self, NotARecord, SLOT},
+};
+
+/// The file's name in the migration's folder.
+const NAME: &str = "journal";
+
+/// Slots that forward records leave free, so that the way back always fits.
+const RESERVE: u64 = 64;
+
+/// The most a journal may hold when it is read, in bytes.
+const LARGEST: u64 = 4 << 30;
+
+/// The journal of one migration, open for writing.
+#[derive(Debug)]
+pub struct Journal {
+    file: OpenFile,
+    migration: MigrationId,
+    phase: Phase,
+    sequence: u64,
+    previous: Digest,
+    /// Where the next record goes, in bytes.
+    end: u64,
+    /// How far the file is allocated, in bytes.
+    allocated: u64,
+    /// Set when a write or sync failed: what is on the disk is unknown from then on.
+    broken: bool,
+}
+
+/// A journal cannot be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// The disk failed. What is durable is unknown; only a new process may look.
+    #[error("the journal of migration {migration} cannot be kept")]
+    Disk {
+        /// The migration.
+        migration: MigrationId,
+        /// What the disk said.
+        source: DiskError,
+    },
+    /// There is no room for the record. Nothing was written; records of the way back still fit.
+    #[error("no room for the journal of migration {migration}")]
+    NoRoom {
+        /// The migration.
+        migration: MigrationId,
+        /// What the disk said.
+        source: DiskError,
+    },
+    /// An earlier write failed, so nothing may be written any more.
+    #[error("the journal of migration {migration} failed before; recover with a new process")]
+    Broken {
+        /// The migration.
+        migration: MigrationId,
+    },
+    /// A record does not follow from those before it.
+    #[error("the journal of migration {migration} is not possible at record {sequence}")]
+    Impossible {
+        /// The migration.
+        migration: MigrationId,
+        /// The record's number from 0.
+        sequence: u64,
+        /// Why.
+        source: IllegalTransition,
+    },
+    /// A record in the middle cannot be read, or the file is not a journal of this migration.
+    #[error("the journal of migration {migration} is damaged at byte {offset}: {what}; nothing was changed")]
+    Damaged {
+        /// The migration.
+        migration: MigrationId,
+        /// Where in the file.
+        offset: u64,
+        /// What is wrong.
+        what: String,
+    },
+    /// A newer release wrote it.
+    #[error("the journal of migration {migration} has format version {version}; this release knows version 1")]
+    Version {
+        /// The migration.
+        migration: MigrationId,
+        /// The version found.
+        version: u16,
+    },
+}
+
+impl Journal {
+    /// Makes the journal of a new migration in `dir`, allocated for `size` bytes of records, with its
+    /// first record. Everything is durable on return but the name of `dir` itself.
+    ///
+    /// # Errors
+    /// The disk failed; the folder is to be thrown away.
+    pub fn create(
+        disk: &dyn Disk,
+        dir: &Dir,
+        migration: &MigrationId,
+        size: u64,
+        at: OffsetDateTime,
+        begin: &Fact,
+    ) -> Result<Self, JournalError> {
+        let wrap = |source| JournalError::Disk { migration: migration.clone(), source };
+        let mode = Mode::from_bits(0o600);
+        let file = disk
+            .create_file(At::new(dir, NAME), mode)
+            .map_err(|source| wrap(DiskError { doing: "create", path: NAME.into(), source }))?;
+        let allocated = size.next_multiple_of(SLOT) + RESERVE * SLOT;
+        let mut journal = Self {
+            file,
+            migration: migration.clone(),
+            phase: Phase::Planned,
+            sequence: 0,
+            previous: Digest::from_bytes([0; 32]),
+            end: 0,
+            allocated: 0,
+            broken: false,
+        };
+        journal.allocate(disk, allocated)?;
+        journal.append(disk, &Record { at, fact: begin.clone() })?;
+        disk.sync_file(&journal.file)
+            .and_then(|()| disk.sync_dir(dir))
+            .map_err(|source| wrap(DiskError { doing: "sync", path: NAME.into(), source }))?;
+        Ok(journal)
+    }
+
+    /// Reads the journal in `dir` and opens it for more. A torn tail is ignored, and overwritten by
+    /// the next record.
+    ///
+    /// # Errors
+    /// It cannot be read whole; nothing may be changed on the strength of it.
+    pub fn open(disk: &dyn Disk, dir: &Dir, migration: &MigrationId) -> Result<(Self, Vec<Record>), JournalError> {
+        let wrap = |source| JournalError::Disk { migration: migration.clone(), source };
+        let bytes = read_whole(disk, At::new(dir, NAME), LARGEST).map_err(wrap)?;
+        let file = disk
+            .open_file_to_write(At::new(dir, NAME))
+            .map_err(|source| wrap(DiskError { doing: "open", path: NAME.into(), source }))?;
+        let mut journal = Self {
+            file,
+            migration: migration.clone(),
+            phase: Phase::Planned,
+            sequence: 0,
+            previous: Digest::from_bytes([0; 32]),
+            end: 0,
+            allocated: bytes.len() as u64,
+            broken: false,
+        };
+        let records = journal.replay(&bytes)?;
+        Ok((journal, records))
+    }
+
+    /// Reads the journal in `dir` without opening it for more.
+    ///
+    /// # Errors
+    /// As [`Journal::open`].
+    pub fn read(disk: &dyn Disk, dir: &Dir, migration: &MigrationId) -> Result<(Phase, Vec<Record>), JournalError> {
+        Self::open(disk, dir, migration).map(|(journal, records)| (journal.phase, records))
+    }
+
+    /// Where the migration is.
+    pub const fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// Records a fact. It is durable on return.
+    ///
+    /// # Errors
+    /// [`JournalError::Impossible`] and [`JournalError::NoRoom`]: nothing was written. Any other: what is durable is unknown and
+    /// every later call fails.
+    pub fn record(&mut self, disk: &dyn Disk, at: OffsetDateTime, fact: Fact) -> Result<Phase, JournalError> {
+        if self.broken {
+            return Err(JournalError::Broken { migration: self.migration.clone() });
+        }
+        self.append(disk, &Record { at, fact })?;
+        Ok(self.phase)
+    }
+
+    fn append(&mut self, disk: &dyn Disk, record: &Record) -> Result<(), JournalError> {
+        let next = self.transition(record)?;
+        let json = serde_json::to_vec(record).map_err(|error| self.damaged(self.end, error.to_string()))?;
+        let length = slot::slots(json.len()) * SLOT;
+        let reserve = if leads_back(record.fact.kind()) { 0 } else { RESERVE * SLOT };
+        if self.end + length + reserve > self.allocated {
+            self.allocate(disk, self.end + length + RESERVE * SLOT)?;
+        }
+        let (bytes, digest) = slot::encode(self.sequence, &self.migration, &self.previous, &json);
+        let written = write_all_at(disk, &self.file, self.end, &bytes).and_then(|()| disk.sync_data(&self.file));
+        if let Err(source) = written {
+            self.broken = true;
+            let source = DiskError { doing: "write", path: NAME.into(), source };
+            return Err(JournalError::Disk { migration: self.migration.clone(), source });
+        }
+        self.phase = next;
+        self.sequence += 1;
+        self.previous = digest;
+        self.end += length;
+        Ok(())
+    }
+
+    /// Makes room up to `size` bytes, durably, so that no later record needs space.
+    fn allocate(&mut self, disk: &dyn Disk, size: u64) -> Result<(), JournalError> {
+        let migration = self.migration.clone();
+        let fault = |doing, source| DiskError { doing, path: NAME.into(), source };
+        disk.allocate(&self.file, size)
+            .map_err(|source| JournalError::NoRoom { migration, source: fault("allocate", source) })?;
+        disk.sync_file(&self.file).map_err(|source| {
+            self.broken = true;
+            JournalError::Disk { migration: self.migration.clone(), source: fault("sync", source) }
+        })?;
+        self.allocated = size;
+        Ok(())
+    }
+
+    fn transition(&self, record: &Record) -> Result<Phase, JournalError> {
+        match (record.fact.kind(), self.sequence) {
+            (None, 0) => Ok(Phase::Planned),
+            (Some(kind), 1..) => self.phase.next(kind).map_err(|source| JournalError::Impossible {
+                migration: self.migration.clone(),
+                sequence: self.sequence,
+                source,
+            }),
+            (None, _) => Err(self.damaged(self.end, "BEGIN is not the first record".into())),
+            (Some(_), _) => Err(self.damaged(self.end, "the first record is not BEGIN".into())),
+        }
+    }
+
+    fn replay(&mut self, bytes: &[u8]) -> Result<Vec<Record>, JournalError> {
+        let mut records = Vec::new();
+        while let Some(rest) = bytes.get(usize::try_from(self.end).unwrap_or(usize::MAX)..) {
+            let Some((record, length, digest)) = self.next_record(rest)? else { break };
+            self.phase = self.transition(&record)?;
+            self.sequence += 1;
+            self.previous = digest;
+            self.end += length;
+            records.push(record);
+        }
+        self.refuse_hole(bytes)?;
+        Ok(records)
+    }
+
+    /// The record at the beginning of `rest`; `None` where the tail begins.
+    fn next_record(&self, rest: &[u8]) -> Result<Option<(Record, u64, Digest)>, JournalError> {
+        let header = match slot::header(rest) {
+            Ok(header) => header,
+            Err(NotARecord::Garbage) => return Ok(None),
+            Err(NotARecord::Version(version)) => {
+                return Err(JournalError::Version { migration: self.migration.clone(), version });
+            }
+        };
+        let Some((json, digest)) = slot::body(&header, rest) else { return Ok(None) };
+        if header.migration != self.migration.bits() {
+            return Err(self.damaged(self.end, "a record of another migration".into()));
+        }
+        if header.sequence != self.sequence || header.previous != self.previous {
+            return Err(self.damaged(self.end, "a record that does not follow the one before".into()));
+        }
+        let record = serde_json::from_slice(json).map_err(|error| self.damaged(self.end, error.to_string()))?;
+        Ok(Some((record, slot::slots(header.length) * SLOT, digest)))
+    }
+
+    /// Behind the last record there may be a torn one, but no whole one that follows it.
+    fn refuse_hole(&self, bytes: &[u8]) -> Result<(), JournalError> {
+        let tail = bytes.get(usize::try_from(self.end).unwrap_or(usize::MAX)..).unwrap_or_default();
+        for (at, rest) in (0..tail.len()).step_by(4096).map(|at| (at, tail.get(at..).unwrap_or_default())) {
+            let Ok(header) = slot::header(rest) else { continue };
+            let later = header.migration == self.migration.bits() && header.sequence > self.sequence;
+            if later && slot::body(&header, rest).is_some() {
+                let what = format!("record {} cannot be read although {} can", self.sequence, header.sequence);
+                return Err(self.damaged(self.end + at as u64, what));
+            }
+        }
+        Ok(())
+    }
+
+    fn damaged(&self, offset: u64, what: String) -> JournalError {
+        JournalError::Damaged { migration: self.migration.clone(), offset, what }
+    }
+}
+
+/// Whether a record belongs to the way back, which may use the reserve.
+const fn leads_back(kind: Option<FactKind>) -> bool {
+    matches!(
+        kind,
+        Some(
+            FactKind::RollingBack
+                | FactKind::Compensating
+                | FactKind::UndoIntent
+                | FactKind::UndoDone
+                | FactKind::RolledBack
+                | FactKind::RollbackFailed
+                | FactKind::Resolved
+        )
+    )
+}

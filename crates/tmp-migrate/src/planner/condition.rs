@@ -1,0 +1,216 @@
+//! The conditions of a migration besides its modules: target, databases, space, rights.
+
+use std::path::Path;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use tmp_core::{
+    ModulePath,
+    database::Database,
+    enhancement::{Enhancement, SqlRollback, TransactionMode},
+    module::{Content, Kind},
+    path::RESERVED,
+    plan::{Action, Needs, PlannedDatabase, PlannedStep},
+};
+use tmp_disk::{Durability, Tree};
+
+use super::{Normalised, PlanFault, PlanRequest};
+use crate::workplace::Workplace;
+
+/// What a journal record takes besides its operations, generously, in bytes.
+const RECORD: u64 = 4096;
+
+/// What one operation takes in the journal, generously, in bytes.
+const OPERATION: u64 = 256;
+
+/// Whether the enhancement is for this system, and TMP may work on this file system.
+pub(super) fn conditions(workplace: &Workplace, request: &PlanRequest<'_>, tree: &Tree) -> Vec<PlanFault> {
+    let target = &workplace.target;
+    let mut faults = Vec::new();
+    if request.enhancement.system != target.system {
+        let message = format!("it is for system {}, this is {}", request.enhancement.system, target.system);
+        let help = "take the trigger file that was made for this system";
+        faults.push(PlanFault::new("system", &request.enhancement.id, message, help));
+    }
+    if let Ok(system) = workplace.disk.file_system(tree.root()) {
+        let (refused, help) = match system.durability {
+            Durability::Remote => (true, "put the root on a local disk (ext4, XFS, btrfs)"),
+            Durability::Ephemeral => (!target.ephemeral, "say `ephemeral: true` for the site if that is meant"),
+            Durability::Local => (false, ""),
+        };
+        if refused {
+            let message = format!("its file system, {}, does not survive a power loss", system.name);
+            faults.push(PlanFault::new("file-system", &target.root, message, help));
+        }
+    }
+    let together = request.enhancement.together_with.iter();
+    for other in together {
+        let message = format!("it moves as one unit with {other}, and groups cannot be run yet");
+        let help = "package both in one enhancement";
+        faults.push(PlanFault::new("group", &request.enhancement.id, message, help));
+    }
+    faults
+}
+
+/// Paths below the root that belong to databases or to TMP: never modules.
+pub(crate) fn forbidden_paths(root: &Utf8Path, databases: &[Box<dyn Database>]) -> Vec<ModulePath> {
+    let real_root = root.canonicalize_utf8().unwrap_or_else(|_| root.to_owned());
+    let below = |file: &Utf8PathBuf| {
+        let relative = file.strip_prefix(&real_root).or_else(|_| file.strip_prefix(root)).ok()?;
+        relative.as_str().parse().ok()
+    };
+    databases.iter().flat_map(|database| database.files()).filter_map(|file| below(&file)).collect()
+}
+
+/// The one database whose COMMIT will be the commit point, and what is worth saying about it.
+pub(super) fn database(
+    enhancement: &Enhancement,
+    databases: &mut [Box<dyn Database>],
+    faults: &mut Vec<PlanFault>,
+) -> (Option<PlannedDatabase>, Vec<String>) {
+    let mut names: Vec<_> = enhancement.sql.iter().map(|change| &change.database).collect();
+    names.sort();
+    names.dedup();
+    let name = match names.as_slice() {
+        [] => return (None, Vec::new()),
+        [name] => *name,
+        several => {
+            let message = format!("it changes {} databases", several.len());
+            let help = "one database is the commit point; make one enhancement for each database";
+            faults.push(PlanFault::new("several-databases", &enhancement.id, message, help));
+            return (None, Vec::new());
+        }
+    };
+    let Some(database) = databases.iter_mut().find(|database| database.name() == name) else {
+        let help = "configure it under `databases` of the site in tmp.yaml";
+        faults.push(PlanFault::new("database", name, "this site has no such database", help));
+        return (None, Vec::new());
+    };
+    let engine = database.engine();
+    if let Some(wanted) = enhancement.databases.get(name).filter(|wanted| **wanted != engine) {
+        let message = format!("the enhancement was written for {wanted}, this is {engine}");
+        faults.push(PlanFault::new("engine", name, message, "package it for the engine of this site"));
+    }
+    let mut notes = Vec::new();
+    match database.inspect() {
+        Ok(facts) => {
+            notes.extend(facts.notes.iter().map(|note| format!("database {name}: {note}")));
+        }
+        Err(error) => {
+            let help = "the database must answer before a migration is planned";
+            faults.push(PlanFault::new("database", name, crate::text(&error), help));
+        }
+    }
+    database.release();
+    let mut directories: Vec<_> =
+        database.files().iter().filter_map(|file| file.parent().map(Utf8Path::to_owned)).collect();
+    directories.sort();
+    directories.dedup();
+    (Some(PlannedDatabase { name: name.clone(), engine, directories }), notes)
+}
+
+/// What the migration takes, generously.
+pub(super) fn needs(
+    normalised: &Normalised,
+    written: u64,
+    steps: &[PlannedStep],
+    databases: &mut [Box<dyn Database>],
+    enhancement: &Enhancement,
+    faults: &mut Vec<PlanFault>,
+) -> Needs {
+    let mut needs = Needs::default();
+    for operation in &normalised.operations {
+        needs.journal += OPERATION + operation.path.as_str().len() as u64;
+        let Action::Put { staged } = &operation.action else { continue };
+        needs.inodes += staged.len() as u64;
+        for module in staged {
+            if let Content::File { size, .. } = module.content {
+                needs.staged += size.next_multiple_of(4096);
+            }
+        }
+    }
+    needs.journal += RECORD * (16 + 4 * steps.len() as u64);
+    needs.archive = normalised.replaced + written;
+    let used = enhancement.sql.first().map(|change| &change.database);
+    for database in databases.iter_mut().filter(|database| Some(database.name()) == used) {
+        match database.inspect() {
+            // The copy beside the archive, and the archive.
+            Ok(facts) => needs.archive += 2 * facts.size,
+            Err(error) if faults.is_empty() => {
+                let help = "the database must answer before a migration is planned";
+                faults.push(PlanFault::new("database", database.name(), crate::text(&error), help));
+            }
+            Err(_) => {}
+        }
+        database.release();
+    }
+    needs
+}
+
+/// Whether there is room for it.
+pub(super) fn space(workplace: &Workplace, tree: &Tree, needs: &Needs, faults: &mut Vec<PlanFault>) {
+    let mut room = |place: &Utf8Path, dir: &tmp_disk::Dir, bytes: u64, inodes: u64| {
+        let Ok(system) = workplace.disk.file_system(dir) else { return };
+        if system.free_bytes < bytes || system.free_inodes.is_some_and(|free| free < inodes) {
+            let message =
+                format!("{bytes} bytes and {inodes} inodes are needed, {} bytes are free", system.free_bytes);
+            faults.push(PlanFault::new("space", place, message, "make room, or move the state directory"));
+        }
+    };
+    room(&workplace.target.root, tree.root(), needs.staged, needs.inodes);
+    let existing = workplace.state.ancestors().find(|path| path.is_dir());
+    if let Some(existing) = existing {
+        if let Ok(dir) = workplace.disk.open_root(Path::new(existing)) {
+            room(existing, &dir, needs.archive + needs.journal, 8);
+        }
+    }
+}
+
+/// What a person should know before the migration runs.
+pub(super) fn warnings(tree: &Tree, enhancement: &Enhancement, normalised: &Normalised) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for change in &enhancement.sql {
+        if let SqlRollback::Irreversible { why } = &change.rollback {
+            warnings.push(format!(
+                "SQL change {} cannot be taken back by a script once it is committed ({why}); until others \
+                 write to the database, the archive can",
+                change.name
+            ));
+        }
+        if change.transaction == TransactionMode::None {
+            warnings.push(format!(
+                "SQL change {} runs outside the transaction: it has no single commit point with the files",
+                change.name
+            ));
+        }
+    }
+    for step in enhancement.batch.iter().filter(|step| step.rollback.is_none() && step.writes.is_empty()) {
+        warnings.push(format!("batch step {} declares no way back", step.name));
+    }
+    for operation in &normalised.operations {
+        if operation.replaces == Kind::File {
+            if let Ok(Some(stat)) = tree.stat(&operation.path) {
+                if stat.links > 1 {
+                    let links = stat.links - 1;
+                    warnings.push(format!(
+                        "{} is one of several names of a file; the other {links} keep the old content",
+                        operation.path
+                    ));
+                }
+            }
+        }
+        if let Action::Put { staged } = &operation.action {
+            for module in staged {
+                if matches!(&module.content, Content::File { mode, .. } if mode.changes_identity()) {
+                    warnings.push(format!("{} runs with another identity (set-user-id or set-group-id)", module.path));
+                }
+            }
+        }
+    }
+    if !rustix::process::geteuid().is_root() {
+        warnings.push("TMP does not run as root: owners that differ from its own cannot be restored".into());
+    }
+    if tree.path().join(RESERVED).exists() {
+        warnings.push(format!("{RESERVED} lies in the root: it is TMP's work directory"));
+    }
+    warnings
+}

@@ -1,0 +1,175 @@
+//! Makes the plan of a migration: reads the enhancement and the target, changes nothing, and says
+//! everything that stands in the way at once.
+
+mod condition;
+mod normalise;
+mod steps;
+mod writes;
+
+use std::{collections::BTreeMap, fmt, path::Path};
+
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use time::OffsetDateTime;
+use tmp_core::{
+    MigrationId,
+    database::Database,
+    enhancement::Enhancement,
+    plan::{Plan, Provenance, SCHEMA},
+    step::Step,
+};
+use tmp_disk::Tree;
+
+use crate::{command::CommandPolicy, workplace::Workplace};
+
+pub(crate) use condition::forbidden_paths;
+pub(crate) use writes::matches_below;
+
+/// What is to be planned.
+#[derive(Clone, Copy)]
+pub struct PlanRequest<'a> {
+    /// What is to change.
+    pub enhancement: &'a Enhancement,
+    /// Where it comes from.
+    pub provenance: &'a Provenance,
+    /// Whether commands may run.
+    pub commands: CommandPolicy,
+    /// How control objects are moved, by the utility's name.
+    pub utilities: &'a BTreeMap<String, Utility>,
+    /// The embedder's own steps, run after the batch steps in this order.
+    pub steps: &'a [Box<dyn Step>],
+}
+
+/// The commands of a utility. `{object}` stands for the object's name, `{file}` for its file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Utility {
+    /// Writes the object to the file.
+    pub export: Vec<String>,
+    /// Puts the file in place.
+    pub import: Vec<String>,
+    /// Says whether what is there is right.
+    pub verify: Option<Vec<String>>,
+}
+
+/// Everything that stands in the way of a migration. The target was not touched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlanError {
+    /// At least one.
+    pub faults: Vec<PlanFault>,
+}
+
+/// One thing that stands in the way.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct PlanFault {
+    /// The rule, for `tmp explain`.
+    pub rule: &'static str,
+    /// What it is about: a path, a database, a step.
+    pub subject: String,
+    /// What is wrong.
+    pub message: String,
+    /// How to mend it.
+    pub help: String,
+}
+
+impl PlanFault {
+    pub(crate) fn new(
+        rule: &'static str,
+        subject: impl fmt::Display,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Self {
+        Self { rule, subject: subject.to_string(), message: message.into(), help: help.into() }
+    }
+}
+
+impl fmt::Display for PlanFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} [{}]\n  help: {}", self.subject, self.message, self.rule, self.help)
+    }
+}
+
+impl fmt::Display for PlanError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.faults.len();
+        write!(f, "the migration cannot run, for {count} reason{}", if count == 1 { "" } else { "s" })?;
+        self.faults.iter().try_for_each(|fault| write!(f, "\n{fault}"))
+    }
+}
+
+impl std::error::Error for PlanError {}
+
+/// Plans a migration. Reads the target and the databases; changes nothing and takes no lock, so what
+/// it saw is looked at again when the plan runs.
+///
+/// # Errors
+/// Everything that stands in the way.
+pub fn plan(
+    workplace: &Workplace,
+    request: &PlanRequest<'_>,
+    databases: &mut [Box<dyn Database>],
+) -> Result<Plan, PlanError> {
+    let target = &workplace.target;
+    let enhancement = request.enhancement;
+    let one = |fault| PlanError { faults: vec![fault] };
+    let tree = Tree::open(&workplace.disk, Path::new(&target.root)).map_err(|error| {
+        let message = crate::text(&error);
+        one(PlanFault::new("root", &target.root, message, "the root must be a directory that TMP may read"))
+    })?;
+    let ignore = globs(&target.ignore).map_err(one)?;
+    let mut faults = condition::conditions(workplace, request, &tree);
+    let forbidden = forbidden_paths(&target.root, databases);
+    let normalised = normalise::normalise(&tree, &enhancement.modules, &ignore, &forbidden, &mut faults);
+    let (database, version_notes) = condition::database(enhancement, databases, &mut faults);
+    let steps = steps::checked_part(request, target, &mut faults);
+    let (also_archived, written) = writes::expand(&tree, enhancement, &forbidden, &mut faults);
+    let needs = condition::needs(&normalised, written, &steps, databases, enhancement, &mut faults);
+    condition::space(workplace, &tree, &needs, &mut faults);
+    if !faults.is_empty() {
+        return Err(PlanError { faults });
+    }
+    let mut warnings = condition::warnings(&tree, enhancement, &normalised);
+    warnings.extend(version_notes);
+    Ok(Plan {
+        schema: SCHEMA.into(),
+        migration: new_id(workplace.clock.now()),
+        provenance: request.provenance.clone(),
+        target: target.clone(),
+        enhancement: enhancement.clone(),
+        operations: normalised.operations,
+        unchanged: normalised.unchanged,
+        database,
+        steps,
+        also_archived,
+        needs,
+        warnings,
+    })
+}
+
+/// A new id, sorting by `now` (UUID version 7, RFC 9562).
+pub(crate) fn new_id(now: OffsetDateTime) -> MigrationId {
+    let seconds = u64::try_from(now.unix_timestamp()).unwrap_or_default();
+    let timestamp = uuid::Timestamp::from_unix(uuid::NoContext, seconds, now.nanosecond());
+    MigrationId::from_bits(uuid::Uuid::new_v7(timestamp).as_u128())
+}
+
+/// Compiles globs in which `*` stops at `/` and `**` does not.
+pub(crate) fn globs(patterns: &[String]) -> Result<GlobSet, PlanFault> {
+    let mut set = GlobSetBuilder::new();
+    let help = "globs are relative to the root: var/**, *.log";
+    for pattern in patterns {
+        let glob = GlobBuilder::new(pattern)
+            .literal_separator(true)
+            .build()
+            .map_err(|error| PlanFault::new("glob", pattern, error.to_string(), help))?;
+        set.add(glob);
+    }
+    set.build().map_err(|error| PlanFault::new("glob", patterns.join(", "), error.to_string(), help))
+}
+
+/// What normalised modules come to.
+#[derive(Debug, Default)]
+pub(crate) struct Normalised {
+    pub(crate) operations: Vec<tmp_core::plan::Operation>,
+    pub(crate) unchanged: Vec<tmp_core::ModulePath>,
+    /// Bytes that stand at the operations' paths now.
+    pub(crate) replaced: u64,
+}

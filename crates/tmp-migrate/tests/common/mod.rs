@@ -1,0 +1,394 @@
+//! A target, an enhancement and an engine for the tests: the engine's own parts on a real file system,
+//! judged by the testkit's eye.
+
+#![expect(clippy::disallowed_methods, reason = "tests build their own trees and read the clock")]
+#![expect(dead_code, reason = "each test file uses some of it")]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{Arc, atomic::AtomicBool},
+    time::{Duration, Instant},
+};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use tempfile::TempDir;
+use time::OffsetDateTime;
+use tmp_core::{
+    Digest, EnvironmentName, Mode, ModulePath,
+    clock::Clock,
+    contents::{Contents, Visitor},
+    database::Database,
+    enhancement::{
+        self, BatchStep, Check, Command, DatabaseEngine, Enhancement, Probe, Script, SqlChange, SqlRollback,
+        SqlVerify, TransactionMode,
+    },
+    event::{Event, Observer},
+    module::{Change, Content, ItemKind, ModuleChange},
+    outcome::Outcome,
+    plan::{Plan, Provenance, Target},
+    step::Step,
+};
+use tmp_disk::{Disk, RealDisk};
+use tmp_migrate::{
+    CommandPolicy, Engine, EngineError, Interrupted, OpenError, Opened, Party, PlanError, PlanRequest, Recovered,
+    Workplace, plan,
+};
+use tmp_sql::SqliteDatabase;
+use tmp_testkit::{
+    sqlite::{self, DatabaseDump},
+    trees::{self, NodeContent, TreeModel, What},
+    walk::{self, TreeFingerprint},
+};
+
+/// The machine's clock.
+pub struct Machine(Instant);
+
+impl Clock for Machine {
+    fn now(&self) -> OffsetDateTime {
+        OffsetDateTime::now_utc()
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+
+    fn sleep(&self, duration: Duration) {
+        std::thread::sleep(duration);
+    }
+}
+
+/// Contents by digest.
+#[derive(Default, Clone)]
+pub struct Payload(pub BTreeMap<Digest, Vec<u8>>);
+
+impl Payload {
+    pub fn add(&mut self, bytes: &[u8]) -> Digest {
+        let digest = Digest::of(bytes);
+        self.0.insert(digest, bytes.to_vec());
+        digest
+    }
+
+    fn script(&mut self, name: &str, text: &str) -> Script {
+        Script { name: name.into(), digest: self.add(text.as_bytes()), size: text.len() as u64 }
+    }
+}
+
+impl Contents for Payload {
+    fn visit(&self, wanted: &BTreeSet<Digest>, visit: &mut Visitor<'_>) -> io::Result<()> {
+        for digest in wanted {
+            let bytes = self.0.get(digest).ok_or(io::ErrorKind::NotFound)?;
+            visit(digest, bytes.len() as u64, &mut bytes.as_slice())?;
+        }
+        Ok(())
+    }
+}
+
+/// Remembers events.
+#[derive(Default)]
+pub struct Events(pub Vec<Event>);
+
+impl Observer for Events {
+    fn event(&mut self, event: &Event) {
+        self.0.push(event.clone());
+    }
+}
+
+/// A target in a folder of its own.
+pub struct Lab {
+    pub dir: TempDir,
+    pub payload: Payload,
+    pub enhancement: Enhancement,
+    pub database: bool,
+    pub url: Option<String>,
+    pub ignore: Vec<String>,
+    pub steps: Vec<Box<dyn Step>>,
+}
+
+/// Everything the testkit sees of a target.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Seen {
+    pub tree: TreeFingerprint,
+    pub database: Option<DatabaseDump>,
+}
+
+impl Lab {
+    /// An empty root, no database.
+    pub fn new() -> Self {
+        let dir = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        fs::create_dir_all(dir.path().join("site/live")).unwrap();
+        let enhancement = Enhancement {
+            schema: enhancement::SCHEMA.into(),
+            id: "change".parse().unwrap(),
+            revision: 1.try_into().unwrap(),
+            title: "A change".into(),
+            system: "lab".parse().unwrap(),
+            databases: BTreeMap::new(),
+            modules: Vec::new(),
+            sql: Vec::new(),
+            control_objects: Vec::new(),
+            batch: Vec::new(),
+            after_rollback: Vec::new(),
+            verify: Vec::new(),
+            requires: Vec::new(),
+            together_with: Vec::new(),
+            conflicts_with: Vec::new(),
+            max_duration_s: None,
+        };
+        Self {
+            dir,
+            payload: Payload::default(),
+            enhancement,
+            database: false,
+            url: None,
+            ignore: Vec::new(),
+            steps: Vec::new(),
+        }
+    }
+
+    /// With a database beside the root that holds what `sql` makes.
+    pub fn with_database(sql: &str) -> Self {
+        let mut lab = Self::new();
+        lab.database = true;
+        rusqlite::Connection::open(lab.database_path()).unwrap().execute_batch(sql).unwrap();
+        lab
+    }
+
+    pub fn base(&self) -> Utf8PathBuf {
+        Utf8PathBuf::from_path_buf(self.dir.path().canonicalize().unwrap()).unwrap()
+    }
+
+    pub fn root(&self) -> PathBuf {
+        self.dir.path().join("site/live")
+    }
+
+    pub fn database_path(&self) -> PathBuf {
+        self.dir.path().join("site/app.db")
+    }
+
+    pub fn write(&self, path: &str, text: &str) {
+        let path = self.root().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    pub fn put(&mut self, path: &str, text: &str) {
+        let content = Content::File { digest: self.payload.add(text.as_bytes()), size: text.len() as u64, mode: Mode::FILE };
+        self.change(path, Change::Put(content));
+    }
+
+    pub fn remove(&mut self, path: &str) {
+        self.change(path, Change::Remove);
+    }
+
+    pub fn change(&mut self, path: &str, change: Change) {
+        let path: ModulePath = path.parse().unwrap();
+        self.enhancement.modules.retain(|module| module.path != path);
+        self.enhancement.modules.push(ModuleChange {
+            path,
+            change,
+            expected: None,
+            owner: None,
+            kind: ItemKind::Program,
+        });
+        self.enhancement.modules.sort_by(|a, b| a.path.cmp(&b.path));
+    }
+
+    /// Takes over changes as the testkit describes them.
+    pub fn changes(&mut self, model: &TreeModel, changes: &[trees::Change]) {
+        let mut now = model.clone();
+        for change in changes {
+            let goes = match (&change.what, now.0.get(&change.path).map(|node| &node.content)) {
+                (What::PutDirectory { .. }, Some(NodeContent::Directory)) => false,
+                (_, there) => matches!(there, Some(NodeContent::Directory)),
+            };
+            if goes {
+                for below in now.below(&change.path).cloned().collect::<Vec<_>>() {
+                    self.remove(&below);
+                }
+            }
+            let what = match &change.what {
+                What::PutFile { bytes, mode } => Change::Put(Content::File {
+                    digest: self.payload.add(bytes),
+                    size: bytes.len() as u64,
+                    mode: Mode::from_bits(*mode),
+                }),
+                What::PutDirectory { mode } => {
+                    Change::Put(Content::Directory { mode: Mode::from_bits(*mode) })
+                }
+                What::PutSymlink { target } => Change::Put(Content::Symlink { target: target.clone() }),
+                What::Remove => Change::Remove,
+            };
+            self.change(&change.path, what);
+            now = trees::apply(&now, std::slice::from_ref(change));
+        }
+    }
+
+    /// One more SQL change; `rollback: None` goes back by the archive.
+    pub fn sql(&mut self, name: &str, apply: &str, rollback: Option<&str>, verify: Option<&str>) {
+        self.enhancement.databases.insert("main".parse().unwrap(), DatabaseEngine::Sqlite);
+        let apply = self.payload.script(&format!("{name}.sql"), apply);
+        let rollback = match rollback {
+            Some(text) => SqlRollback::Script(self.payload.script(&format!("{name}.rollback.sql"), text)),
+            None => SqlRollback::Archive,
+        };
+        let verify = verify
+            .map(|text| SqlVerify { script: self.payload.script(&format!("{name}.verify.sql"), text), assert: true });
+        self.enhancement.sql.push(SqlChange {
+            name: name.parse().unwrap(),
+            database: "main".parse().unwrap(),
+            transaction: TransactionMode::Shared,
+            apply,
+            rollback,
+            verify,
+        });
+    }
+
+    /// One more check by a shell command.
+    pub fn check(&mut self, name: &str, shell: &str) {
+        let run = vec!["sh".into(), "-c".into(), shell.into()];
+        let probe = Probe::Command(Command { run, timeout_s: 20 });
+        self.enhancement.verify.push(Check { name: name.parse().unwrap(), probe, within_s: 0 });
+    }
+
+    /// One more batch step of shell commands.
+    pub fn batch(&mut self, name: &str, shell: &str, rollback: Option<&str>, writes: &[&str]) {
+        let command = |text: &str| Command { run: vec!["sh".into(), "-c".into(), text.into()], timeout_s: 20 };
+        self.enhancement.batch.push(BatchStep {
+            name: name.parse().unwrap(),
+            run: command(shell),
+            rollback: rollback.map(command),
+            writes: writes.iter().map(|glob| (*glob).to_owned()).collect(),
+        });
+    }
+
+    pub fn workplace(&self, disk: Arc<dyn Disk>) -> Workplace {
+        let base = self.base();
+        Workplace {
+            target: Target {
+                system: "lab".parse().unwrap(),
+                environment: EnvironmentName::Model,
+                site: "bench".parse().unwrap(),
+                root: base.join("site/live"),
+                work: base.join("site/.tmp-work-live"),
+                url: self.url.clone(),
+                ignore: self.ignore.clone(),
+                ephemeral: false,
+            },
+            state: base.join("state"),
+            disk,
+            clock: Arc::new(Machine(Instant::now())),
+        }
+    }
+
+    pub fn databases(&self) -> Vec<Box<dyn Database>> {
+        let file = self.base().join("site/app.db");
+        let open = || -> Box<dyn Database> {
+            let database = SqliteDatabase::new("main".parse().unwrap(), file.clone());
+            Box::new(database.with_busy_timeout(Duration::from_millis(200)))
+        };
+        if self.database { vec![open()] } else { Vec::new() }
+    }
+
+    pub fn plan(&self) -> Result<Plan, PlanError> {
+        let provenance =
+            Provenance { trigger: Digest::of(b"trigger"), payload: Digest::of(b"payload"), reason: None };
+        let request = PlanRequest {
+            enhancement: &self.enhancement,
+            provenance: &provenance,
+            commands: CommandPolicy::Allowed,
+            utilities: &BTreeMap::new(),
+            steps: &self.steps,
+        };
+        plan(&self.workplace(Arc::new(RealDisk)), &request, &mut self.databases())
+    }
+
+    pub fn open(&self, disk: Arc<dyn Disk>) -> Result<Opened, OpenError> {
+        Engine::open(self.workplace(disk))
+    }
+
+    pub fn interrupted(&self) -> Interrupted {
+        match self.open(Arc::new(RealDisk)).unwrap() {
+            Opened::Interrupted(interrupted) => interrupted,
+            Opened::Ready(_) => panic!("nothing is open"),
+        }
+    }
+
+    /// Plans on the real disk and migrates on `disk`.
+    pub fn migrate_on(&mut self, disk: Arc<dyn Disk>) -> Result<Outcome, Ended> {
+        let plan = self.plan().map_err(Ended::Plan)?;
+        let Opened::Ready(mut engine) = self.open(disk).map_err(Ended::Open)? else { panic!("one is open") };
+        let mut databases = self.databases();
+        let mut events = Events::default();
+        let stop = AtomicBool::new(false);
+        let mut party =
+            Party { databases: &mut databases, steps: &mut self.steps, observer: &mut events, stop: &stop };
+        engine.migrate(&plan, &self.payload, &mut party).map_err(Ended::Engine)
+    }
+
+    pub fn migrate(&mut self) -> Outcome {
+        self.migrate_on(Arc::new(RealDisk)).unwrap()
+    }
+
+    /// Recovers on `disk` if a migration is open; `None` when none is.
+    pub fn recover_on(&mut self, disk: Arc<dyn Disk>) -> Result<Option<Outcome>, Ended> {
+        match self.open(disk).map_err(Ended::Open)? {
+            Opened::Ready(_) => Ok(None),
+            Opened::Interrupted(interrupted) => {
+                let mut databases = self.databases();
+                let mut events = Events::default();
+                let stop = AtomicBool::new(false);
+                let mut party =
+                    Party { databases: &mut databases, steps: &mut self.steps, observer: &mut events, stop: &stop };
+                match interrupted.recover(&mut party).map_err(Ended::Engine)? {
+                    Recovered::Settled(_, outcome) | Recovered::Blocked(outcome) => Ok(Some(outcome)),
+                }
+            }
+        }
+    }
+
+    pub fn recover(&mut self) -> Option<Outcome> {
+        self.recover_on(Arc::new(RealDisk)).unwrap()
+    }
+
+    /// What the testkit sees of root and database.
+    pub fn seen(&self) -> Seen {
+        let database = self.database.then(|| sqlite::dump(&self.database_path()).unwrap());
+        Seen { tree: walk::fingerprint(&self.root()).unwrap(), database }
+    }
+
+    /// The names in the work directory that are not there between migrations.
+    pub fn leftovers(&self) -> Vec<String> {
+        let work = self.dir.path().join("site/.tmp-work-live");
+        let Ok(entries) = fs::read_dir(work) else { return Vec::new() };
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name != "lock" && name != "ballast").collect()
+    }
+}
+
+/// Why a migration has no outcome.
+#[derive(Debug)]
+pub enum Ended {
+    Plan(PlanError),
+    Open(OpenError),
+    Engine(EngineError),
+}
+
+/// Nothing at all differs.
+#[track_caller]
+pub fn assert_same(before: &Seen, after: &Seen) {
+    let mut lines = walk::diff(&before.tree, &after.tree);
+    if let (Some(before), Some(after)) = (&before.database, &after.database) {
+        lines.extend(sqlite::diff(before, after));
+    }
+    assert!(lines.is_empty(), "{}", lines.join("\n"));
+}
+
+pub fn text(path: impl AsRef<Path>) -> String {
+    fs::read_to_string(path).unwrap()
+}
+
+pub fn utf8(path: &Path) -> &Utf8Path {
+    Utf8Path::from_path(path).unwrap()
+}
