@@ -46,7 +46,11 @@ impl Archive {
     fn mark(&self) -> Result<(), ArchiveError> {
         let blobs = self.store.list("").map_err(ArchiveError::store("list what is", ""))?;
         if let Some(found) = blobs.into_iter().find(|name| name != FORMAT) {
-            return Err(ArchiveError::NotAnArchive { found });
+            return Err(if found.starts_with(PACKS) || found.starts_with(SNAPSHOTS) {
+                ArchiveError::damaged(FORMAT, format!("it is missing, though {found} is there"))
+            } else {
+                ArchiveError::NotAnArchive { found }
+            });
         }
         self.store
             .write(FORMAT, &mut |out| out.write_all(VERSION.as_bytes()))

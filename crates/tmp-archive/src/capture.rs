@@ -22,7 +22,7 @@ use crate::{
 
 /// A pack ends with the object that takes it past this many bytes. What an interrupted capture has in
 /// finished packs need not be stored again by the next.
-const PACK: u64 = 256 << 20;
+const PACK: u64 = 64 << 20;
 
 /// What is to be captured.
 #[derive(Debug)]

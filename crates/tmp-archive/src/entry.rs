@@ -84,7 +84,7 @@ fn is_one(links: &u64) -> bool {
 }
 
 /// Bytes kept as objects of at most [`PIECE`] bytes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Content {
     /// Digest of all the bytes.

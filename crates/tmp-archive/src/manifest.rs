@@ -170,3 +170,94 @@ fn settle_groups(entries: &mut BTreeMap<EntryPath, Entry>) -> Result<(), String>
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use tmp_core::{Mode, module::Attributes};
+    use tmp_disk::Extent;
+
+    use super::*;
+    use crate::index::Index;
+
+    fn attributes(mode: u32) -> Attributes {
+        Attributes {
+            mode: Mode::from_bits(mode),
+            uid: 0,
+            gid: 12,
+            mtime: (-5, 7).into(),
+            xattrs: [(b"user.a".to_vec(), vec![0xff])].into(),
+        }
+    }
+
+    fn file(pieces: Vec<Option<Digest>>, size: u64, extents: Option<Vec<Extent>>) -> FileEntry {
+        let content = Content::new(Digest::of(b"one"), size, pieces);
+        FileEntry { content, extents, attributes: attributes(0o4755), links: 1, link_group: None }
+    }
+
+    fn path(bytes: &[u8]) -> EntryPath {
+        EntryPath::from_bytes(bytes).unwrap()
+    }
+
+    fn entries() -> Vec<(EntryPath, Entry)> {
+        let one = Some(Digest::of(b"one"));
+        let linked = FileEntry { links: 3, link_group: Some(1), ..file(vec![one], 3, None) };
+        let sparse = Some(vec![Extent { offset: 1 << 20, length: 4096 }]);
+        vec![
+            (path(b""), Entry::Directory { attributes: attributes(0o755) }),
+            (path(b"empty"), Entry::File(file(vec![], 0, None))),
+            (path(b"gone"), Entry::Absent),
+            (path(b"linked"), Entry::File(linked)),
+            (path(b"link"), Entry::Symlink { target: b"\xfe".to_vec(), attributes: attributes(0o777) }),
+            (path(b"pieces"), Entry::File(file(vec![one, one], (1 << 20) + 3, None))),
+            (path(b"sparse"), Entry::File(file(vec![None, one], (2 << 20) - 9, sparse))),
+            (path(b"\xff/hex:"), Entry::File(file(vec![one], 3, None))),
+        ]
+    }
+
+    #[test]
+    fn the_format_of_each_line() {
+        let index = Index::default();
+        let mut shelf = Shelf::new(&index).unwrap();
+        let mut writer = ManifestWriter::default();
+        for (path, entry) in entries() {
+            writer.push(&path, &entry, &mut shelf).unwrap();
+        }
+        let text = String::from_utf8(writer.buffer.clone()).unwrap();
+        for (line, (path, entry)) in text.lines().zip(entries()) {
+            let read: Line<EntryPath, Entry> = serde_json::from_str(line).unwrap();
+            assert_eq!((read.path, read.entry), (path, entry));
+        }
+        insta::assert_snapshot!(text);
+        let content = writer.finish(&mut shelf).unwrap();
+        assert_eq!((content.digest, content.size), (Digest::of(text.as_bytes()), text.len() as u64));
+    }
+
+    #[test]
+    fn members_of_a_group_agree() {
+        let member = |links| FileEntry { links, link_group: Some(1), ..file(vec![], 0, None) };
+        let settled = |files: &[FileEntry]| {
+            let named = files
+                .iter()
+                .enumerate()
+                .map(|(n, file)| (path(format!("{n}").as_bytes()), Entry::File(file.clone())));
+            let mut entries: BTreeMap<_, _> = named.collect();
+            settle_groups(&mut entries).map(|()| entries)
+        };
+        let alone = settled(&[member(2)]).unwrap();
+        assert!(matches!(
+            alone.values().next(),
+            Some(Entry::File(FileEntry { link_group: None, links: 2, .. }))
+        ));
+        assert!(settled(&[member(2), member(2)]).is_ok());
+        assert!(settled(&[member(2), member(3)]).is_err());
+        assert!(settled(&[member(2), member(2), member(2)]).is_err());
+    }
+
+    #[test]
+    fn an_entry_takes_no_more_memory_than_is_said() {
+        assert!(size_of::<(EntryPath, Entry)>() * 3 / 2 <= crate::BYTES_PER_ENTRY);
+        // A hash map doubles when it is seven eighths full.
+        let object = size_of::<(Digest, crate::index::Location)>() + 1;
+        assert!(object * 16 / 7 <= crate::BYTES_PER_OBJECT, "{object}");
+    }
+}

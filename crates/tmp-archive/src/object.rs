@@ -164,7 +164,7 @@ mod tests {
         let raw = [1; 100];
         let good = Encoder::new().unwrap().encode(Digest::of(&raw), &raw).unwrap().header;
         for bad in [
-            Header { raw: PIECE as u32 + 1, ..good },
+            Header { raw: 1 + (1 << 20), ..good },
             Header { stored: good.raw, ..good },
             Header { encoding: Encoding::Raw, ..good },
         ] {

@@ -134,3 +134,26 @@ fn locate(name: &str, index: &[u8], end: u64) -> Result<Vec<(Header, u64)>, Arch
     }
     if offset == end { Ok(objects) } else { Err(damaged("its objects do not make up its length")) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::object::Encoder;
+
+    #[test]
+    fn the_format_of_a_pack() {
+        let mut bytes = Vec::new();
+        let mut pack = PackWriter::new(&mut bytes).unwrap();
+        let mut encoder = Encoder::new().unwrap();
+        for raw in [&b"abc"[..], &[b'z'; 200]] {
+            pack.put(&encoder.encode(Digest::of(raw), raw).unwrap()).unwrap();
+        }
+        assert_eq!(pack.length(), 16 + 48 + 3 + 48 + 18);
+        pack.finish().unwrap();
+        let dump = bytes.chunks(16).enumerate().map(|(row, bytes)| {
+            let text = bytes.iter().map(|byte| if byte.is_ascii_graphic() { char::from(*byte) } else { '.' });
+            format!("{:04x}  {:32}  {}", row * 16, tmp_core::hex::encode(bytes), text.collect::<String>())
+        });
+        insta::assert_snapshot!(dump.collect::<Vec<_>>().join("\n"));
+    }
+}

@@ -11,7 +11,8 @@ use crate::text;
 /// lies below an archived directory was named by others. Ordered by component, so that a directory
 /// comes directly before what it holds. The empty path is the root itself.
 ///
-/// JSON: the text, or `hex:` and hexadecimal where it is not UTF-8.
+/// JSON: the text, or `hex:` and hexadecimal where it is not UTF-8. Shown to people with control characters
+/// and what is not UTF-8 escaped.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "Bytes", into = "Bytes")]
 pub struct EntryPath(Box<[u8]>);
@@ -134,7 +135,16 @@ impl fmt::Display for EntryPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.0 {
             b"" => f.write_str("the root"),
-            bytes => f.write_str(&text::encode(bytes)),
+            bytes => bytes.utf8_chunks().try_for_each(|chunk| {
+                for letter in chunk.valid().chars() {
+                    if letter.is_control() {
+                        write!(f, "{}", letter.escape_default())?;
+                    } else {
+                        write!(f, "{letter}")?;
+                    }
+                }
+                write!(f, "{}", chunk.invalid().escape_ascii())
+            }),
         }
     }
 }
@@ -181,5 +191,6 @@ mod tests {
         assert_eq!(EntryPath::root().join(OsStr::new("a")).unwrap(), path(b"a"));
         assert!(path(b"a/b").is_within(&path(b"a")) && path(b"a").is_within(&EntryPath::root()));
         assert!(!path(b"ab").is_within(&path(b"a")));
+        assert_eq!(path(b"\xffb\x1b\xc3\xbc").to_string(), "\\xffb\\u{1b}ü");
     }
 }

@@ -30,7 +30,18 @@ pub(crate) struct Shelf<'a> {
     totals: Totals,
 }
 
-impl Shelf<'_> {
+impl<'a> Shelf<'a> {
+    pub(crate) fn new(known: &'a Index) -> Result<Self, ArchiveError> {
+        Ok(Self {
+            known,
+            new: HashSet::new(),
+            used: BTreeSet::new(),
+            encoder: Encoder::new().map_err(ArchiveError::store("compress for", "packs"))?,
+            ready: VecDeque::new(),
+            totals: Totals::default(),
+        })
+    }
+
     /// Takes in one piece and answers its digest.
     pub(crate) fn put(&mut self, raw: &[u8]) -> Result<Digest, ArchiveError> {
         let digest = Digest::of(raw);
@@ -97,19 +108,11 @@ impl<'a> Producer<'a> {
         known: &'a Index,
         progress: &'a mut dyn FnMut(u64, u64),
     ) -> Result<Self, ArchiveError> {
-        let encoder = Encoder::new().map_err(ArchiveError::store("compress for", "packs"))?;
         Ok(Self {
             disk,
             walk,
             databases: databases.iter(),
-            shelf: Shelf {
-                known,
-                new: HashSet::new(),
-                used: BTreeSet::new(),
-                encoder,
-                ready: VecDeque::new(),
-                totals: Totals::default(),
-            },
+            shelf: Shelf::new(known)?,
             manifest: Some(ManifestWriter::default()),
             reading: None,
             linked: HashMap::new(),

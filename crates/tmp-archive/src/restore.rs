@@ -47,8 +47,8 @@ impl Archive {
     /// names. Durable on return. `progress` is told entries and bytes so far.
     ///
     /// With a `staging` directory, on the tree's own mount and outside of what is restored, a file or
-    /// symlink that replaces another is made there and renamed into place; without, the other is
-    /// removed first.
+    /// symlink that replaces another is made there as `tmp-archive-restore` and renamed into place;
+    /// without, the other is removed first.
     ///
     /// # Errors
     /// There is no such snapshot, it does not cover a path or is damaged, or the tree cannot be
@@ -81,6 +81,13 @@ impl Archive {
             directories: BTreeMap::new(),
             restored: Restored::default(),
         };
+        for (path, entry) in &snapshot.entries {
+            if let Entry::File(FileEntry { link_group: Some(group), .. }) = entry
+                && selected.iter().any(|root| path.is_within(root))
+            {
+                restore.groups.entry(*group).or_default().push(path);
+            }
+        }
         for root in &selected {
             restore.root(root, progress)?;
         }
@@ -97,8 +104,8 @@ struct Restore<'a> {
     parents: Parents<'a>,
     /// Files that were left where they are.
     kept: HashSet<Identity>,
-    /// The first restored name of each hard-link group.
-    groups: HashMap<u64, EntryPath>,
+    /// The selected names of each hard-link group.
+    groups: HashMap<u64, Vec<&'a EntryPath>>,
     /// Directories, whose attributes are set last.
     directories: BTreeMap<EntryPath, &'a Attributes>,
     restored: Restored,
@@ -140,14 +147,11 @@ impl<'a> Restore<'a> {
             }
             Entry::Symlink { target, attributes } => self.symlink(at, found, target, attributes),
             Entry::File(file) => {
-                let group = file.link_group;
-                if let Some(first) = group.and_then(|group| self.groups.get(&group)).cloned() {
-                    return self.link(&first, at, found);
+                let first = file.link_group.and_then(|group| self.groups.get(&group)?.first().copied());
+                match first {
+                    Some(first) if first != path => self.link(first, at, found),
+                    _ => self.file(path, at, found, file),
                 }
-                if let Some(group) = group {
-                    self.groups.insert(group, path.clone());
-                }
-                self.file(path, at, found, file)
             }
         }
     }
@@ -231,10 +235,9 @@ impl<'a> Restore<'a> {
         stat: &Stat,
         file: &FileEntry,
     ) -> Result<bool, ArchiveError> {
-        let alike = stat.kind == Kind::File
-            && (stat.size, stat.links) == (file.content.size, file.links)
-            && !self.kept.contains(&stat.identity);
-        if !alike {
+        let alike =
+            stat.kind == Kind::File && stat.size == file.content.size && !self.kept.contains(&stat.identity);
+        if !alike || !self.has_right_links(path, stat, file)? {
             return Ok(false);
         }
         let read = || {
@@ -244,6 +247,20 @@ impl<'a> Restore<'a> {
                 && digest_of(self.disk, &open)?.0 == file.content.digest)
         };
         read().map_err(ArchiveError::disk("read", path))
+    }
+
+    /// Whether a file has as many names outside of the selection as it had.
+    fn has_right_links(&self, path: &EntryPath, stat: &Stat, file: &FileEntry) -> Result<bool, ArchiveError> {
+        let itself = [path];
+        let group = file.link_group.and_then(|group| self.groups.get(&group));
+        let names = group.map_or(&itself[..], Vec::as_slice);
+        let mut here = 0;
+        for name in names {
+            let Some((dir, last)) = locate(self.tree, name)? else { continue };
+            let found = self.disk.stat(At::new(&dir, &last)).map_err(ArchiveError::disk("look at", name))?;
+            here += u64::from(found.is_some_and(|found| found.identity == stat.identity));
+        }
+        Ok(stat.links.checked_sub(here) == file.links.checked_sub(names.len() as u64))
     }
 
     /// Makes another name of a file that was restored before.
@@ -301,7 +318,7 @@ impl<'a> Restore<'a> {
 const PRIVATE: Mode = Mode::from_bits(0o700);
 
 /// The name in the staging directory of what is about to be put in place.
-const STAGED: &str = "restore";
+const STAGED: &str = "tmp-archive-restore";
 
 fn write(
     disk: &dyn Disk,

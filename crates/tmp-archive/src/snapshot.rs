@@ -165,3 +165,66 @@ pub struct Totals {
     /// Bytes these take in the store.
     pub new_bytes: u64,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn info() -> SnapshotInfo {
+        let content = |size, pieces| Content::new(Digest::of(b""), size, pieces);
+        let fingerprint = Fingerprint {
+            schema: [("table fee".to_owned(), Digest::of(b"t"))].into(),
+            ..Fingerprint::default()
+        };
+        SnapshotInfo {
+            schema: SCHEMA.to_owned(),
+            id: SnapshotId::from_bits(2),
+            kind: SnapshotKind::Portion,
+            parent: Some(SnapshotId::from_bits(1)),
+            migration: Some(MigrationId::from_bits(2)),
+            system: "billing".parse().unwrap(),
+            environment: EnvironmentName::Model,
+            site: "berlin".parse().unwrap(),
+            made: OffsetDateTime::UNIX_EPOCH,
+            roots: vec![EntryPath::from_bytes(*b"bin").unwrap()],
+            databases: vec![ArchivedDatabase {
+                name: "main".parse().unwrap(),
+                engine: DatabaseEngine::Sqlite,
+                content: content((1 << 20) + 1, vec![Some(Digest::of(b"a")), Some(Digest::of(b"b"))]),
+                fingerprint: Some(fingerprint),
+            }],
+            manifest: content(90, vec![Some(Digest::of(b""))]),
+            packs: vec!["packs/x-0".to_owned()],
+            totals: Totals { entries: 1, bytes: 2, new_objects: 3, new_bytes: 4 },
+        }
+    }
+
+    #[test]
+    fn the_format_of_the_document() {
+        let bytes = info().encode().unwrap();
+        assert_eq!(SnapshotInfo::decode("it", &info().id, &bytes).unwrap(), info());
+        insta::assert_snapshot!(String::from_utf8(bytes).unwrap());
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_document_is_said() {
+        let sealed = |info: &SnapshotInfo| info.encode().unwrap();
+        let id = SnapshotId::from_bits(2);
+        let mut short = info();
+        short.manifest.size = PIECES_TOO_FEW;
+        let unknown = String::from_utf8(sealed(&info())).unwrap().replace("\"system\"", "\"sistem\"");
+        let json = unknown.rsplit_once("\nsha256:").unwrap().0;
+        let unknown = format!("{json}\nsha256:{}\n", Digest::of(json.as_bytes()).hex());
+        let cases = [
+            (id, Vec::new()),
+            (id, sealed(&info())[1..].to_vec()),
+            (SnapshotId::from_bits(3), sealed(&info())),
+            (id, sealed(&short)),
+            (id, unknown.into_bytes()),
+        ];
+        let texts = cases.map(|(id, bytes)| SnapshotInfo::decode("it", &id, &bytes).unwrap_err().to_string());
+        insta::assert_snapshot!(texts.join("\n"));
+    }
+
+    const PIECES_TOO_FEW: u64 = 5 << 20;
+}

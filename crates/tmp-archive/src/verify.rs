@@ -2,9 +2,7 @@
 
 use std::{collections::HashSet, io};
 
-use tmp_core::Digest;
-
-use crate::{Archive, ArchiveError, Entry, SnapshotId, manifest};
+use crate::{Archive, ArchiveError, Content, Entry, SnapshotId, manifest};
 
 /// What was verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -35,10 +33,11 @@ impl Archive {
             Entry::Absent | Entry::Directory { .. } | Entry::Symlink { .. } => None,
         });
         let databases = info.databases.iter().map(|database| &database.content);
-        let mut seen: HashSet<Digest> = HashSet::new();
+        // Not by digest: equal bytes are kept in other objects where they were holes.
+        let mut seen: HashSet<&Content> = HashSet::new();
         let mut bytes = 0;
         for content in files.chain(databases) {
-            if seen.insert(content.digest) {
+            if seen.insert(content) {
                 objects.copy(content, &mut io::sink())?;
                 bytes += content.size;
                 progress(seen.len() as u64, bytes);
