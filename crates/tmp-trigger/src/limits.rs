@@ -1,0 +1,27 @@
+//! What a trigger file may hold at most. `docs/format/trigger.md` lists the same numbers.
+
+/// Bytes of `SHA256SUMS`.
+pub(crate) const SUMS: u64 = 64 << 10;
+
+/// Bytes of `trigger.yaml`.
+pub(crate) const HEADER: u64 = 1 << 20;
+
+/// Bytes of `manifest.json`.
+pub(crate) const MANIFEST: u64 = 32 << 20;
+
+/// Modules of an enhancement.
+pub(crate) const MODULES: usize = 250_000;
+
+/// Steps of one sort.
+pub(crate) const STEPS: usize = 10_000;
+
+/// Bytes of one script.
+pub(crate) const SCRIPT: u64 = 16 << 20;
+
+/// The window of the compressor, as a power of two: what unpacking keeps in memory.
+pub(crate) const WINDOW_LOG: u32 = 23;
+
+/// Uncompressed bytes of a payload of `compressed` bytes: a thousand to one, and 64 MiB in any case.
+pub(crate) const fn payload(compressed: u64) -> u64 {
+    compressed.saturating_mul(1000).saturating_add(64 << 20)
+}
