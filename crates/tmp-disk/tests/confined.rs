@@ -62,9 +62,19 @@ fn a_work_directory_on_another_mount_is_refused_before_anything_is_done() {
     assert!(matches!(error, tmp_disk::ProbeError::Ephemeral { .. }), "{error}");
 }
 
+/// Ends the other thread when this one ends, by a failed assertion too.
+struct Done<'a>(&'a AtomicBool);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Exchanges a directory with a symlink that leads out, again and again, while `attempt` writes through
-/// the name. Answers the attempts and how many of them got out.
-fn race(length: Duration, attempt: impl Fn(&Path)) -> (u64, u64) {
+/// the name: for at least this long, and on a busy machine until it is enough, or 20 seconds. Answers the
+/// attempts and how many of them got out.
+fn race(length: Duration, attempt: impl Fn(&Path), enough: impl Fn(u64, u64) -> bool) -> (u64, u64) {
     let folder = folder();
     let (root, outside) = (folder.path().join("root"), folder.path().join("outside"));
     std::fs::create_dir_all(root.join("dir")).unwrap();
@@ -79,15 +89,17 @@ fn race(length: Duration, attempt: impl Fn(&Path)) -> (u64, u64) {
                 disk.rename(At::new(&dir, "dir"), At::new(&dir, "other"), Rename::Exchange).unwrap();
             }
         });
+        let _guard = Done(&done);
         let (start, mut attempts, mut escapes) = (Instant::now(), 0, 0);
-        while start.elapsed() < length {
+        let more =
+            |attempts, escapes| !enough(attempts, escapes) && start.elapsed() < Duration::from_secs(20);
+        while start.elapsed() < length || more(attempts, escapes) {
             attempt(&root);
             attempts += 1;
             for name in ["file", "kept"] {
                 escapes += u64::from(std::fs::remove_file(outside.join(name)).is_ok());
             }
         }
-        done.store(true, Ordering::Relaxed);
         (attempts, escapes)
     })
 }
@@ -96,7 +108,7 @@ fn race(length: Duration, attempt: impl Fn(&Path)) -> (u64, u64) {
 fn a_symlink_that_comes_and_goes_leads_nobody_astray() {
     // Without care one does get out, or the race is none.
     let naive = |root: &Path| drop(std::fs::write(root.join("dir/file"), b"x"));
-    let (attempts, escapes) = race(Duration::from_millis(300), naive);
+    let (attempts, escapes) = race(Duration::from_millis(300), naive, |_, escapes| escapes > 0);
     assert!(escapes > 0, "none of {attempts} careless attempts got out");
 
     let entered = std::cell::Cell::new(0);
@@ -110,7 +122,8 @@ fn a_symlink_that_comes_and_goes_leads_nobody_astray() {
         disk.rename(place.at(), At::new(&place.dir, "kept"), Rename::Replace).unwrap();
         disk.remove_file(At::new(&place.dir, "kept")).unwrap();
     };
-    let (attempts, escapes) = race(Duration::from_secs(1), careful);
+    let (attempts, escapes) =
+        race(Duration::from_secs(1), careful, |attempts, _| entered.get() > 0 && entered.get() < attempts);
     assert_eq!(escapes, 0, "of {attempts}");
     assert!(entered.get() > 0 && entered.get() < attempts, "{} of {attempts} got in", entered.get());
 }

@@ -12,6 +12,15 @@ use tmp_disk::{At, Disk as _, ObservedContent, SimDisk, observe, write_all_at};
 
 const SIZE: usize = 1 << 20;
 
+/// Ends the other thread when this one ends, by a failed assertion too.
+struct Done<'a>(&'a AtomicBool);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn a_file_that_changes_while_it_is_read_is_not_taken_for_either() {
     let disk = SimDisk::new();
@@ -32,6 +41,7 @@ fn a_file_that_changes_while_it_is_read_is_not_taken_for_either() {
                 thread::sleep(Duration::from_millis(7));
             }
         });
+        let _guard = Done(&done);
         let start = Instant::now();
         while (refused == 0 || taken == 0) && start.elapsed() < Duration::from_secs(20) {
             match observe(&disk, At::new(&dir, "log")) {
@@ -47,7 +57,6 @@ fn a_file_that_changes_while_it_is_read_is_not_taken_for_either() {
                 }
             }
         }
-        done.store(true, Ordering::Relaxed);
     });
     assert!(refused > 0, "the change was never seen in {taken} observations");
 }

@@ -138,11 +138,17 @@ impl Operations<'_> {
         self.disk.sync_all(&handle).map_err(Lack::because("sync itself as a whole (syncfs)"))
     }
 
-    /// Exchanges `a` and `b`. An error says that the file system cannot; a wrong effect is a fault.
+    /// Exchanges `a` and `b`. Some file systems say that they cannot; any other error, or a wrong effect,
+    /// is a fault.
     fn exchange(&self) -> Result<bool, Lack> {
         let (a, b) = (self.identity("a"), self.identity("b"));
-        if self.disk.rename(self.at("a"), self.at("b"), Rename::Exchange).is_err() {
-            return Ok(false);
+        match self.disk.rename(self.at("a"), self.at("b"), Rename::Exchange) {
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::Unsupported | io::ErrorKind::InvalidInput) =>
+            {
+                return Ok(false);
+            }
+            exchanged => exchanged.map_err(Lack::because("exchange two names"))?,
         }
         ensure(self.identity("a") == b && self.identity("b") == a, "exchange two names")?;
         Ok(true)
