@@ -20,7 +20,7 @@ fn a_file_that_changes_is_read_once_more() {
     let tree = place.tree("root");
     let file = place.path("root/file");
     let path: EntryPath = (&paths(&["file"])[0]).into();
-    for (changes, well) in [(1_usize, true), (2, false), (3, false)] {
+    for (changes, well) in [(1_usize, true), (2, false)] {
         fs::write(&file, noise(3 << 20)).unwrap();
         let mut left = changes;
         let mut last = 0;
@@ -28,7 +28,7 @@ fn a_file_that_changes_is_read_once_more() {
         let archive = place.archive();
         let number = changes as u128;
         let outcome = archive.capture(&portion(number, &tree, &covered), &mut |_, bytes| {
-            // Half way through each reading of the file: of the same length at last, or shorter before.
+            // Half way through each reading of the file: shorter, at last of the same length.
             if bytes == 2 << 20 && last < bytes && left > 0 {
                 left -= 1;
                 fs::write(&file, vec![7; if left == 1 { (2 << 20) + 17 } else { 3 << 20 }]).unwrap();
