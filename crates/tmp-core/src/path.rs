@@ -108,6 +108,9 @@ impl ModulePath {
     /// What this path is on a file system that knows neither case nor Unicode composition. Two
     /// modules with one key would be one module there.
     pub fn twin_key(&self) -> String {
+        if self.0.is_ascii() {
+            return self.0.to_ascii_lowercase();
+        }
         self.0.nfkc().flat_map(char::to_lowercase).nfkc().collect()
     }
 }

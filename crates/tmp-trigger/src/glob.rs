@@ -11,6 +11,9 @@ pub(crate) fn check(text: &str) -> Result<(), String> {
     if text.is_empty() {
         return bad("it is empty");
     }
+    if text.len() > 1024 {
+        return Err("a glob is longer than 1024 bytes".to_owned());
+    }
     if text.starts_with('/') {
         return bad("it is absolute; globs are relative to the root of the system");
     }

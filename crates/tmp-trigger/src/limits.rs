@@ -15,6 +15,9 @@ pub(crate) const MODULES: usize = 250_000;
 /// Steps of one sort.
 pub(crate) const STEPS: usize = 10_000;
 
+/// Enhancements that one is related to in one way.
+pub(crate) const RELATIONS: usize = 1000;
+
 /// Bytes of one script.
 pub(crate) const SCRIPT: u64 = 16 << 20;
 

@@ -54,6 +54,11 @@ impl fmt::Display for ManifestFault {
 /// Every fault of `enhancement`.
 pub(crate) fn faults(enhancement: &Enhancement) -> Vec<ManifestFault> {
     let mut check = Check { faults: Vec::new() };
+    check.counts(enhancement);
+    if !check.faults.is_empty() {
+        // The time that the rest takes is bounded by these counts.
+        return check.faults;
+    }
     check.whole(enhancement);
     check.modules(&enhancement.modules);
     check.relations(enhancement);
@@ -90,6 +95,9 @@ impl Check {
         if enhancement.max_duration_s == Some(0) {
             self.fault(&rules::BAD_VALUE, field("max_duration"), "no migration takes no time");
         }
+    }
+
+    fn counts(&mut self, enhancement: &Enhancement) {
         for (name, count, most) in [
             ("modules", enhancement.modules.len(), limits::MODULES),
             ("sql", enhancement.sql.len(), limits::STEPS),
@@ -97,6 +105,10 @@ impl Check {
             ("batch", enhancement.batch.len(), limits::STEPS),
             ("after_rollback", enhancement.after_rollback.len(), limits::STEPS),
             ("verify", enhancement.verify.len(), limits::STEPS),
+            ("requires", enhancement.requires.len(), limits::RELATIONS),
+            ("together_with", enhancement.together_with.len(), limits::RELATIONS),
+            ("conflicts_with", enhancement.conflicts_with.len(), limits::RELATIONS),
+            ("batch", enhancement.batch.iter().map(|step| step.writes.len()).sum(), limits::STEPS),
         ] {
             if count > most {
                 self.fault(&rules::LIMIT, field(name), format!("{count} items are more than {most}"));
@@ -108,7 +120,7 @@ impl Check {
         let (mut paths, mut keys) = (BTreeSet::new(), BTreeMap::new());
         for (at, ModuleChange { path, .. }) in modules.iter().enumerate() {
             let twin = keys.entry(path.twin_key()).or_insert(path);
-            let message = if !paths.insert(path) {
+            let message = if !paths.insert(path.as_str()) {
                 format!("{path} is changed twice")
             } else if *twin == path {
                 continue;
@@ -124,31 +136,32 @@ impl Check {
                 "the modules are not in the order of their paths",
             );
         }
-        let by_path: BTreeMap<&ModulePath, &Change> =
-            modules.iter().map(|module| (&module.path, &module.change)).collect();
+        // In the order of the paths, what a module lies below comes before it, so a stack will do.
+        let mut closed: Vec<(&ModulePath, &'static str)> = Vec::new();
         for (at, module) in modules.iter().enumerate() {
-            self.module(at, module, &by_path);
-        }
-    }
-
-    fn module(&mut self, at: usize, module: &ModuleChange, all: &BTreeMap<&ModulePath, &Change>) {
-        if let Change::Put(content) = &module.change {
-            let above = module.path.ancestors().find_map(|above| match all.get(&above) {
-                Some(Change::Put(Content::File { .. })) => Some((above, "becomes a file")),
-                Some(Change::Put(Content::Symlink { .. })) => Some((above, "becomes a symlink")),
-                Some(Change::Remove) => Some((above, "is removed")),
-                Some(Change::Put(Content::Directory { .. })) | None => None,
-            });
-            if let Some((above, becomes)) = above {
+            while closed.last().is_some_and(|(above, _)| !module.path.is_below(above)) {
+                closed.pop();
+            }
+            if let (Some((above, becomes)), Change::Put(_)) = (closed.last(), &module.change) {
                 let message = format!("{} cannot be put below {above}, which {becomes}", module.path);
                 self.fault(&rules::MODULE_CONFLICT, item("modules", at, ""), message);
             }
-            if let Content::Symlink { target } = content
-                && (target.is_empty() || target.len() > 4095 || target.contains('\0'))
-            {
-                let message = format!("the target of the symlink {} cannot be one", module.path);
-                self.fault(&rules::PATH, item("modules", at, ""), message);
+            match &module.change {
+                Change::Put(Content::File { .. }) => closed.push((&module.path, "becomes a file")),
+                Change::Put(Content::Symlink { .. }) => closed.push((&module.path, "becomes a symlink")),
+                Change::Remove => closed.push((&module.path, "is removed")),
+                Change::Put(Content::Directory { .. }) => {}
             }
+            self.module(at, module);
+        }
+    }
+
+    fn module(&mut self, at: usize, module: &ModuleChange) {
+        if let Change::Put(Content::Symlink { target }) = &module.change
+            && (target.is_empty() || target.len() > 4095 || target.contains('\0'))
+        {
+            let message = format!("the target of the symlink {} cannot be one", module.path);
+            self.fault(&rules::PATH, item("modules", at, ""), message);
         }
         if module.owner.as_deref().is_some_and(|owner| !is_owner(owner)) {
             let message = format!("{:?} is not an owner", module.owner.as_deref().unwrap_or_default());
@@ -246,7 +259,8 @@ impl Check {
     /// A check of a module that this enhancement puts must expect what it puts.
     fn digest(&mut self, enhancement: &Enhancement, probe: &Probe, at: usize) {
         let Probe::Digest { path, digest } = probe else { return };
-        let module = enhancement.modules.iter().find(|module| module.path == *path);
+        let at_path = enhancement.modules.binary_search_by(|module| module.path.cmp(path));
+        let module = at_path.ok().and_then(|at| enhancement.modules.get(at));
         let passes = match module.map(|module| &module.change) {
             Some(Change::Put(Content::File { digest: put, .. })) => put == digest,
             Some(_) => false,

@@ -310,3 +310,38 @@ fn what_is_wrong_inside_is_found_whatever_the_digests_say() {
     let answer = refused(&archive(&with_sums(yaml.into_bytes(), forgery.members()[2].1.clone())));
     assert!(answer.starts_with("the payload has the digest"), "{answer}");
 }
+
+#[test]
+fn lists_that_would_take_long_are_refused_in_bounded_time() {
+    let with = |list: &str| {
+        let mut forgery = Forgery::new();
+        forgery.manifest = format!("{},{list}}}", &forgery.manifest[..forgery.manifest.len() - 1]);
+        forgery.refused()
+    };
+    let names: Vec<_> = (0..100_000).map(|n| format!("\"a{n}\"")).collect();
+    let answer = with(&format!("\"requires\":[{}]", names.join(",")));
+    assert!(answer.contains("requires: limit: 100000 items are more than 1000"), "{answer}");
+    let globs = vec!["\"{a,{b,c}}\""; 20_000].join(",");
+    let step = format!("{{\"name\":\"x\",\"run\":{{\"run\":[\"x\"],\"timeout_s\":1}},\"writes\":[{globs}]}}");
+    let answer = with(&format!("\"batch\":[{step}]"));
+    assert!(answer.contains("batch: limit: 20000 items are more than 10000"), "{answer}");
+    let step = format!(
+        "{{\"name\":\"x\",\"run\":{{\"run\":[\"x\"],\"timeout_s\":1}},\"writes\":[\"{}\"]}}",
+        "{".repeat(100_000)
+    );
+    let answer = with(&format!("\"batch\":[{step}]"));
+    assert!(answer.contains("a glob is longer than 1024 bytes"), "{answer}");
+    let deep = "a/".repeat(1000);
+    let mut forgery = Forgery::new();
+    let modules: Vec<_> = (0..2_000)
+        .map(|n| format!(r#"{{"path":"{deep}{n:05}","change":"remove","kind":"program"}}"#))
+        .collect();
+    forgery.contents.clear();
+    let start = forgery.manifest.find("[{").unwrap();
+    forgery.manifest = format!("{}[{}]}}", &forgery.manifest[..start], modules.join(","));
+    let path = tempfile::NamedTempFile::new().unwrap();
+    fs::write(path.path(), archive(&forgery.members())).unwrap();
+    let begun = Instant::now();
+    Trigger::open(path.path()).unwrap().verify().unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+}
