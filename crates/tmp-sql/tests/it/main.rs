@@ -1,0 +1,15 @@
+//! SQLite databases as an engine uses them: real files, real locks, second connections, killed processes.
+#![expect(clippy::disallowed_methods, reason = "tests build their own databases")]
+
+mod errors;
+mod fingerprints;
+mod foreign_keys;
+mod hostile;
+mod killed;
+mod migrate;
+mod property;
+mod restore;
+mod scripts;
+mod settle;
+mod support;
+mod undo;
