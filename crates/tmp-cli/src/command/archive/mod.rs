@@ -1,0 +1,92 @@
+//! `tmp archive`: what was archived, whether it can be trusted, and how to get it back.
+
+mod export;
+mod list;
+mod restore;
+mod show;
+mod verify;
+
+use std::{path::Path, sync::Arc};
+
+use tmp_archive::{Archive as Snapshots, ArchiveError, DirectoryStore, SnapshotInfo};
+
+use crate::{args::Globals, config::Config, exit::Exit, failure::Failure, opening, output::Output};
+
+/// Arguments of `tmp archive`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Archive {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    /// List the snapshots
+    List,
+    /// Show what a snapshot holds
+    Show(show::Show),
+    /// Read snapshots back from the disk and compare every digest
+    Verify(verify::Verify),
+    /// Put a snapshot back, into a new directory or in place
+    Restore(restore::Restore),
+    /// Write a snapshot as a tar file that standard tools restore
+    Export(export::Export),
+}
+
+impl Archive {
+    /// Does what the verb says.
+    pub(crate) fn run(&self, globals: &Globals, out: &mut Output) -> Result<Exit, Failure> {
+        let config = Config::load(globals)?;
+        match &self.verb {
+            Verb::List => list::run(&config, out),
+            Verb::Show(verb) => verb.run(&config, out),
+            Verb::Verify(verb) => verb.run(&config, out),
+            Verb::Restore(verb) => verb.run(&config, out),
+            Verb::Export(verb) => verb.run(&config, out),
+        }
+    }
+}
+
+/// The archive, if anything was archived yet. Looking does not make one.
+fn open(config: &Config) -> Result<Option<Snapshots>, Failure> {
+    let path = config.state.value.join("archive");
+    if !path.is_dir() {
+        return Ok(None);
+    }
+    let store = DirectoryStore::open(&opening::disk(), Path::new(&path)).map_err(failed)?;
+    Snapshots::open(Arc::new(store)).map(Some).map_err(failed)
+}
+
+/// The archive and the one snapshot whose id begins with `prefix`.
+fn find(config: &Config, prefix: &str) -> Result<(Snapshots, SnapshotInfo), Failure> {
+    let none = || {
+        Failure::new(Exit::Usage, format!("there is no snapshot {prefix:?}"))
+            .help("`tmp archive list` lists them")
+    };
+    let archive = open(config)?.ok_or_else(none)?;
+    let mut fitting: Vec<_> = archive
+        .list()
+        .map_err(failed)?
+        .into_iter()
+        .filter(|info| info.id.to_string().starts_with(prefix))
+        .collect();
+    match (fitting.len(), fitting.pop()) {
+        (1, Some(info)) => Ok((archive, info)),
+        (0, _) => Err(none()),
+        (several, _) => Err(Failure::new(Exit::Usage, format!("{several} snapshots begin with {prefix:?}"))
+            .help("give more of the id")),
+    }
+}
+
+/// What an archive said: damage is invalid input, anything else unexpected.
+fn failed(error: ArchiveError) -> Failure {
+    let exit = match &error {
+        ArchiveError::Damaged { .. }
+        | ArchiveError::UnknownVersion { .. }
+        | ArchiveError::NotAnArchive { .. }
+        | ArchiveError::NotCovered { .. }
+        | ArchiveError::NoSuchDatabase { .. } => Exit::InvalidInput,
+        _ => Exit::Error,
+    };
+    Failure::caused(exit, error)
+}

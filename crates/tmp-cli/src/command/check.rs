@@ -1,0 +1,63 @@
+//! `tmp check`: an enhancement as it would be packaged.
+
+use camino::Utf8PathBuf;
+use serde::Serialize;
+
+use crate::{
+    exit::Exit,
+    failure::Failure,
+    files, mistakes,
+    output::{Output, Report},
+    render,
+    scripts::SqlScripts,
+};
+
+/// Arguments of `tmp check`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Check {
+    /// The directory of enhancement.yaml
+    #[arg(default_value = ".")]
+    dir: Utf8PathBuf,
+}
+
+#[derive(Debug, Serialize)]
+struct Good {
+    enhancement: String,
+    revision: u32,
+    modules: u64,
+    sql_changes: u64,
+}
+
+impl Report for Good {
+    const SCHEMA: &'static str = "tmp.check/v1";
+
+    fn text(&self) -> String {
+        format!(
+            "{} r{}: no mistakes ({}, {})\n",
+            self.enhancement,
+            self.revision,
+            render::count(self.modules, "module"),
+            render::count(self.sql_changes, "SQL change")
+        )
+    }
+}
+
+impl Check {
+    /// Checks everything, and says everything that is wrong at once.
+    pub(crate) fn run(&self, out: &mut Output) -> Result<Exit, Failure> {
+        let dir = files::absolute(&self.dir)?;
+        let checked =
+            tmp_trigger::check(dir.as_std_path(), &SqlScripts).map_err(|found| mistakes::failure(&found))?;
+        for warning in &checked.warnings {
+            out.message(&format!("warning: {warning}"));
+        }
+        let enhancement = &checked.enhancement;
+        out.report(&Good {
+            enhancement: enhancement.id.to_string(),
+            revision: enhancement.revision.into(),
+            modules: enhancement.modules.len() as u64,
+            sql_changes: enhancement.sql.len() as u64,
+        });
+        Ok(Exit::Done)
+    }
+}

@@ -1,0 +1,251 @@
+//! `tmp doctor`: is everything in place for a migration? Looks, and tries the file system in TMP's own
+//! work directory; changes nothing else.
+
+use std::{ffi::OsStr, path::Path};
+
+use camino::Utf8Path;
+use serde::Serialize;
+use tmp_disk::{At, Dir, Disk, Durability, Tree, probe};
+use tmp_migrate::MigrationSummary;
+
+use crate::{
+    args::Globals,
+    config::{Config, Site},
+    exit::Exit,
+    failure::Failure,
+    journals, opening,
+    output::{Output, Report},
+    render,
+};
+
+#[derive(Debug, Serialize)]
+struct Examined {
+    healthy: bool,
+    findings: Vec<Finding>,
+}
+
+#[derive(Debug, Serialize)]
+struct Finding {
+    level: Level,
+    about: String,
+    text: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Level {
+    Ok,
+    Warning,
+    Fault,
+}
+
+impl Report for Examined {
+    const SCHEMA: &'static str = "tmp.doctor/v1";
+
+    fn text(&self) -> String {
+        let line = |finding: &Finding| {
+            let level = match finding.level {
+                Level::Ok => "ok   ",
+                Level::Warning => "warn ",
+                Level::Fault => "FAULT",
+            };
+            format!("{level}  {}: {}\n", finding.about, finding.text)
+        };
+        self.findings.iter().map(line).collect()
+    }
+}
+
+/// Examines the state directory and every site.
+pub(crate) fn run(globals: &Globals, out: &mut Output) -> Result<Exit, Failure> {
+    let config = Config::load(globals)?;
+    let disk = opening::disk();
+    let mut doctor = Examination { findings: Vec::new() };
+    doctor.ok("configuration", config.file.value.to_string());
+    doctor.room("state directory", disk.as_ref(), &config.state.value);
+    let all = match journals::all(&config) {
+        Ok(all) => all,
+        Err(failure) => {
+            doctor.fault("journals", failure.to_string());
+            Vec::new()
+        }
+    };
+    for site in &config.sites {
+        let here: Vec<_> = all.iter().filter(|summary| journals::is_at(summary, site)).collect();
+        doctor.site(&disk, site, &here);
+    }
+    if config.sites.is_empty() {
+        doctor.warn("sites", "none is configured".into());
+    }
+    for (name, utility) in &config.utilities {
+        for command in
+            [Some(&utility.export), Some(&utility.import), utility.verify.as_ref()].into_iter().flatten()
+        {
+            doctor.program(name, command.first().map_or("", String::as_str));
+        }
+    }
+    let healthy = doctor.findings.iter().all(|finding| finding.level != Level::Fault);
+    out.report(&Examined { healthy, findings: doctor.findings });
+    Ok(if healthy { Exit::Done } else { Exit::PreCheck })
+}
+
+struct Examination {
+    findings: Vec<Finding>,
+}
+
+impl Examination {
+    fn push(&mut self, level: Level, about: &str, text: String) {
+        self.findings.push(Finding { level, about: about.to_owned(), text });
+    }
+
+    fn ok(&mut self, about: &str, text: String) {
+        self.push(Level::Ok, about, text);
+    }
+
+    fn warn(&mut self, about: &str, text: String) {
+        self.push(Level::Warning, about, text);
+    }
+
+    fn fault(&mut self, about: &str, text: String) {
+        self.push(Level::Fault, about, text);
+    }
+
+    /// Free space at a directory, or at the nearest above it that is there.
+    fn room(&mut self, about: &str, disk: &dyn Disk, path: &Utf8Path) {
+        let there = path.exists();
+        match nearest(disk, path).and_then(|dir| disk.file_system(&dir)) {
+            Ok(system) => {
+                let made = if there { "" } else { " (made at the first migration)" };
+                self.ok(
+                    about,
+                    format!("{path}{made}; {}, {} free", system.name, render::bytes(system.free_bytes)),
+                );
+            }
+            Err(error) => self.fault(about, format!("{path}: {error}")),
+        }
+    }
+
+    fn site(&mut self, disk: &std::sync::Arc<dyn Disk>, site: &Site, here: &[&MigrationSummary]) {
+        let about = site.to_string();
+        let open: Vec<_> = here.iter().filter(|summary| journals::is_open(summary)).collect();
+        for summary in &open {
+            self.fault(
+                &about,
+                format!("migration {} is not settled ({}); `tmp recover`", summary.id, summary.phase),
+            );
+        }
+        match Tree::open(disk, Path::new(&site.root)) {
+            Ok(tree) => self.tree(disk.as_ref(), site, &tree, open.is_empty()),
+            Err(error) => self.fault(&about, format!("{error}: {}", error.source)),
+        }
+        for mut database in opening::databases(site) {
+            let about = format!("{about}, database {}", database.name());
+            match database.inspect() {
+                Ok(facts) => {
+                    let mut text = format!("{}, {}", facts.version, render::bytes(facts.size));
+                    for note in &facts.notes {
+                        push!(text, "; {note}");
+                    }
+                    self.ok(&about, text);
+                }
+                Err(error) => self.fault(&about, error.to_string()),
+            }
+            database.release();
+        }
+    }
+
+    fn tree(&mut self, disk: &dyn Disk, site: &Site, tree: &Tree, settled: bool) {
+        let about = site.to_string();
+        let at_work = nearest(disk, &site.work);
+        let mounts = disk.stat(At::itself(tree.root())).and_then(|root| {
+            let work = at_work.as_ref().map_err(|error| std::io::Error::from(error.kind()))?;
+            Ok((root, disk.stat(At::itself(work))?))
+        });
+        match mounts {
+            Ok((Some(root), Some(work))) if root.mount == work.mount => {}
+            Ok(_) => {
+                let help = "name one with `work:`, or ROOT/.tmp-work where the root is a mount itself";
+                self.fault(
+                    &about,
+                    format!("the work directory {} is not on the mount of the root; {help}", site.work),
+                );
+            }
+            Err(error) => self.fault(&about, format!("the work directory {}: {error}", site.work)),
+        }
+        match disk.file_system(tree.root()) {
+            Ok(system) => {
+                let text =
+                    format!("{}; {}, {} free", site.root, system.name, render::bytes(system.free_bytes));
+                match system.durability {
+                    Durability::Local => self.ok(&about, text),
+                    Durability::Ephemeral if site.ephemeral => {
+                        self.warn(&about, text + "; forgets on power loss, as configured");
+                    }
+                    Durability::Ephemeral => self.fault(&about, text + "; forgets on power loss"),
+                    Durability::Remote => self.fault(&about, text + "; not a local disk"),
+                }
+            }
+            Err(error) => self.fault(&about, format!("{}: {error}", site.root)),
+        }
+        match disk.open_root(Path::new(&site.work)) {
+            Ok(work) if settled => {
+                self.probe(&about, tree, &work, site.ephemeral);
+                self.leftovers(&about, disk, &work);
+            }
+            Ok(_) => self.warn(&about, "not probed while a migration is open".into()),
+            Err(_) => self.ok(&about, format!("{} is made and probed at the first migration", site.work)),
+        }
+    }
+
+    fn probe(&mut self, about: &str, tree: &Tree, work: &Dir, ephemeral: bool) {
+        match probe(tree, work, ephemeral) {
+            Ok(found) if found.exchange => {
+                self.ok(about, "every operation works here, the exchange of names too".into());
+            }
+            Ok(_) => {
+                self.warn(
+                    about,
+                    "names cannot be exchanged here; files are linked aside and replaced".into(),
+                );
+            }
+            Err(error) => self.fault(about, error.to_string()),
+        }
+    }
+
+    fn leftovers(&mut self, about: &str, disk: &dyn Disk, work: &Dir) {
+        let Ok(names) = disk.list(work) else { return };
+        for name in names {
+            let text = name.to_string_lossy();
+            if text.starts_with("slots-") || text.starts_with("gc-") {
+                self.warn(
+                    about,
+                    format!("{text} is left in the work directory; the next migration removes it"),
+                );
+            }
+        }
+    }
+
+    fn program(&mut self, utility: &str, program: &str) {
+        let about = format!("utility {utility}");
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let found = program.contains('/')
+            || std::env::split_paths(&path).any(|folder| folder.join(OsStr::new(program)).is_file());
+        if found {
+            self.ok(&about, program.to_owned());
+        } else {
+            self.fault(&about, format!("{program} is not in PATH"));
+        }
+    }
+}
+
+fn nearest(disk: &dyn Disk, path: &Utf8Path) -> std::io::Result<Dir> {
+    let mut found = disk.open_root(path.as_std_path());
+    for ancestor in path.ancestors().skip(1) {
+        match &found {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                found = disk.open_root(ancestor.as_std_path());
+            }
+            _ => break,
+        }
+    }
+    found
+}

@@ -1,0 +1,75 @@
+//! `tmp history`: past migrations.
+
+use serde::Serialize;
+use tmp_core::EnhancementId;
+use tmp_migrate::MigrationSummary;
+
+use crate::{
+    args::Globals,
+    config::Config,
+    exit::Exit,
+    failure::Failure,
+    journals,
+    output::{Output, Report},
+    render,
+    site::{self, SiteFlag},
+};
+
+/// Arguments of `tmp history`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct History {
+    /// Only this enhancement
+    id: Option<EnhancementId>,
+    #[command(flatten)]
+    site: SiteFlag,
+}
+
+#[derive(Debug, Serialize)]
+struct Past {
+    migrations: Vec<MigrationSummary>,
+}
+
+impl Report for Past {
+    const SCHEMA: &'static str = "tmp.history/v1";
+
+    fn text(&self) -> String {
+        if self.migrations.is_empty() {
+            return "no migrations\n".into();
+        }
+        let rows = self.migrations.iter().map(row);
+        let mut text = render::table(["STARTED", "MIGRATION", "ENHANCEMENT", "SITE", "PHASE"], rows);
+        for summary in &self.migrations {
+            if let Some(cause) = &summary.cause {
+                push!(text, "\n{}: {cause}\n", summary.id);
+            }
+            if let Some(failure) = &summary.undo_failure {
+                push!(text, "{}: the rollback failed: {failure}\n", summary.id);
+            }
+        }
+        text
+    }
+}
+
+fn row(summary: &MigrationSummary) -> [String; 5] {
+    [
+        render::instant(summary.started),
+        summary.id.to_string(),
+        format!("{} r{}", summary.enhancement, summary.revision),
+        format!("{}/{}/{}", summary.system, summary.environment, summary.site),
+        summary.phase.to_string(),
+    ]
+}
+
+impl History {
+    /// Lists migrations, newest last.
+    pub(crate) fn run(&self, globals: &Globals, out: &mut Output) -> Result<Exit, Failure> {
+        let config = Config::load(globals)?;
+        let site = self.site.name()?.map(|name| site::named(&config, &name)).transpose()?;
+        let fits = |summary: &MigrationSummary| {
+            self.id.as_ref().is_none_or(|id| summary.enhancement == *id)
+                && site.is_none_or(|site| journals::is_at(summary, site))
+        };
+        out.report(&Past { migrations: journals::all(&config)?.into_iter().filter(fits).collect() });
+        Ok(Exit::Done)
+    }
+}

@@ -1,0 +1,129 @@
+//! `tmp log`: the journal of one migration.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use tmp_core::{Phase, clock::Clock as _, plan::Plan};
+use tmp_migrate::{Fact, Record, log};
+
+use crate::{
+    args::Globals,
+    clock::SystemClock,
+    config::Config,
+    exit::Exit,
+    failure::Failure,
+    journals, opening,
+    output::{Output, Report},
+    render,
+};
+
+/// How often a journal is looked at.
+const POLL: Duration = Duration::from_millis(200);
+
+/// Arguments of `tmp log`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Log {
+    /// The migration, or how its id begins
+    migration: String,
+    /// Go on until the migration has ended
+    #[arg(short, long)]
+    follow: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Head<'a> {
+    migration: &'a str,
+    enhancement: &'a str,
+    revision: u32,
+    site: String,
+    payload: String,
+    reason: Option<&'a str>,
+}
+
+impl Report for Head<'_> {
+    const SCHEMA: &'static str = "tmp.log/v1";
+
+    fn text(&self) -> String {
+        let reason = self.reason.map_or(String::new(), |reason| format!("\nreason     {reason}"));
+        format!(
+            "migration  {}\nof         {} r{}, {}\nat         {}{reason}\n\n",
+            self.migration, self.enhancement, self.revision, self.payload, self.site
+        )
+    }
+}
+
+impl Report for Record {
+    const SCHEMA: &'static str = "tmp.record/v1";
+
+    fn text(&self) -> String {
+        format!("{}  {:16} {}", render::instant(self.at), self.fact.name(), details(&self.fact))
+            .trim_end()
+            .to_owned()
+            + "\n"
+    }
+}
+
+impl Log {
+    /// Shows the records, and those that follow.
+    pub(crate) fn run(&self, globals: &Globals, out: &mut Output) -> Result<Exit, Failure> {
+        let config = Config::load(globals)?;
+        let id = journals::find(&config, &self.migration)?.id;
+        let disk = opening::disk();
+        let clock = SystemClock::new();
+        let mut shown = None;
+        loop {
+            let (plan, phase, records) =
+                log(&disk, &config.state.value, &id).map_err(journals::unreadable)?;
+            if shown.is_none() {
+                out.report(&head(&plan));
+            }
+            records.iter().skip(shown.unwrap_or(0)).for_each(|record| out.report(record));
+            shown = Some(records.len());
+            if !self.follow || out.is_lost() || is_over(phase) {
+                return Ok(Exit::Done);
+            }
+            clock.sleep(POLL);
+        }
+    }
+}
+
+fn head(plan: &Plan) -> Head<'_> {
+    let target = &plan.target;
+    Head {
+        migration: plan.migration.as_str(),
+        enhancement: plan.enhancement.id.as_str(),
+        revision: plan.enhancement.revision.into(),
+        site: format!("{}/{}/{}", target.system, target.environment, target.site),
+        payload: plan.provenance.payload.to_string(),
+        reason: plan.provenance.reason.as_deref(),
+    }
+}
+
+/// Whether nothing follows of itself.
+const fn is_over(phase: Phase) -> bool {
+    matches!(phase, Phase::CleanedUp | Phase::RolledBack | Phase::RollbackFailed | Phase::Resolved)
+}
+
+fn details(fact: &Fact) -> String {
+    match fact {
+        Fact::Begin { pid, .. } => format!("process {pid}"),
+        Fact::Archived { snapshot } => format!("snapshot {snapshot}"),
+        Fact::Prepared(site) => {
+            format!("{} staged or parked", render::count(site.operations.len() as u64, "operation"))
+        }
+        Fact::StepIntent { name, .. } => format!("{name} is about to run"),
+        Fact::StepDone { step } => format!("step {} ran", step + 1),
+        Fact::UndoIntent { step } => format!("step {} is about to be undone", step + 1),
+        Fact::UndoDone { step } => format!("step {} was undone", step + 1),
+        Fact::Committed { findings, .. } => findings.join("; "),
+        Fact::CleanedUp { kept } if kept.is_empty() => String::new(),
+        Fact::CleanedUp { kept } => format!("kept: {}", kept.join(", ")),
+        Fact::RollingBack { cause } | Fact::Compensating { cause } => cause.clone(),
+        Fact::RolledBack { comparison, .. } => {
+            format!("{} compared with the archive", render::count(comparison.modules, "module"))
+        }
+        Fact::RollbackFailed { undo_failure } => undo_failure.clone(),
+        Fact::Resolved { reason, found } => format!("{reason} (found: {found})"),
+        Fact::Switch { .. } | Fact::Switched | Fact::Applied | Fact::Checking => String::new(),
+    }
+}

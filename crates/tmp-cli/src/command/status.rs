@@ -1,0 +1,117 @@
+//! `tmp status`: what is installed where, and what is open.
+
+use std::collections::BTreeMap;
+
+use camino::Utf8PathBuf;
+use serde::Serialize;
+use tmp_core::{EnhancementId, Phase};
+use tmp_migrate::MigrationSummary;
+
+use crate::{
+    args::Globals,
+    config::{Config, Site},
+    exit::Exit,
+    failure::Failure,
+    journals,
+    output::{Output, Report},
+    render,
+    site::{self, SiteFlag},
+};
+
+/// Arguments of `tmp status`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Status {
+    #[command(flatten)]
+    site: SiteFlag,
+}
+
+#[derive(Debug, Serialize)]
+struct Now {
+    state: Utf8PathBuf,
+    sites: Vec<SiteNow>,
+}
+
+#[derive(Debug, Serialize)]
+struct SiteNow {
+    site: Site,
+    /// The newest committed migration of each enhancement.
+    installed: Vec<MigrationSummary>,
+    last: Option<MigrationSummary>,
+    open: Option<MigrationSummary>,
+}
+
+impl Report for Now {
+    const SCHEMA: &'static str = "tmp.status/v1";
+
+    fn text(&self) -> String {
+        if self.sites.is_empty() {
+            return "no site is configured\n".into();
+        }
+        self.sites.iter().map(SiteNow::text).collect::<Vec<_>>().join("\n")
+    }
+}
+
+impl SiteNow {
+    fn text(&self) -> String {
+        let mut text = format!("{}  {}\n", self.site, self.site.root);
+        for summary in &self.installed {
+            let when = render::instant(summary.started);
+            push!(text, "  installed  {} r{}  {when}\n", summary.enhancement, summary.revision);
+        }
+        match (&self.open, &self.last) {
+            (Some(open), _) => text += &waiting(open),
+            (None, Some(last)) => {
+                push!(text, "  last       {} r{}: {}\n", last.enhancement, last.revision, last.phase);
+                if let Some(cause) = &last.cause {
+                    push!(text, "             {cause}\n");
+                }
+            }
+            (None, None) => text += "  nothing was migrated here yet\n",
+        }
+        text
+    }
+}
+
+fn waiting(open: &MigrationSummary) -> String {
+    let what = match open.phase {
+        Phase::RollbackFailed => "ROLLBACK FAILED; put it right, then `tmp resolve`".into(),
+        Phase::Committed => "in place; `tmp recover` or the next migration cleans up after it".into(),
+        phase => format!("open, {phase}; running, or interrupted: then `tmp recover`"),
+    };
+    let mut text = format!("  migration  {} ({} r{}): {what}\n", open.id, open.enhancement, open.revision);
+    for line in open.cause.iter().chain(&open.undo_failure) {
+        push!(text, "             {line}\n");
+    }
+    text
+}
+
+impl Status {
+    /// Reads the journals of every site.
+    pub(crate) fn run(&self, globals: &Globals, out: &mut Output) -> Result<Exit, Failure> {
+        let config = Config::load(globals)?;
+        let only = self.site.name()?.map(|name| site::named(&config, &name)).transpose()?;
+        let all = journals::all(&config)?;
+        let sites =
+            config.sites.iter().filter(|site| only.is_none_or(|only| only.to_string() == site.to_string()));
+        let now =
+            Now { state: config.state.value.clone(), sites: sites.map(|site| at(site, &all)).collect() };
+        out.report(&now);
+        Ok(Exit::Done)
+    }
+}
+
+fn at(site: &Site, all: &[MigrationSummary]) -> SiteNow {
+    let here: Vec<_> = all.iter().filter(|summary| journals::is_at(summary, site)).collect();
+    let mut installed: BTreeMap<&EnhancementId, &MigrationSummary> = BTreeMap::new();
+    for summary in here.iter().filter(|summary| journals::is_installed(summary)) {
+        installed.insert(&summary.enhancement, summary);
+    }
+    let mut installed: Vec<_> = installed.into_values().cloned().collect();
+    installed.sort_by(|a, b| a.id.cmp(&b.id));
+    SiteNow {
+        site: site.clone(),
+        installed,
+        last: here.last().map(|summary| (*summary).clone()),
+        open: here.iter().rev().find(|summary| journals::is_open(summary)).map(|summary| (*summary).clone()),
+    }
+}

@@ -1,0 +1,2 @@
+#!/bin/sh
+echo "replace this program by your own"

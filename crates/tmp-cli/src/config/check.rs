@@ -1,0 +1,211 @@
+//! What a `tmp.yaml` must keep beyond its schema.
+
+use std::collections::BTreeMap;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde_json::{Value, json};
+use tmp_core::path::RESERVED;
+use tmp_trigger::{
+    Mistake, Rule,
+    document::{Document, FieldPath, TextCheck},
+};
+
+use super::{
+    resolve::work_beside,
+    schema::{Commands, Database, Environment, NotYet, Site, Switch, TmpYaml},
+};
+use crate::{files, rules};
+
+/// The types whose texts have a grammar of their own.
+pub(super) fn texts() -> [TextCheck; 3] {
+    const HELP: &str =
+        "1 to 64 lower-case letters, digits, '-', '_' and '.', beginning with a letter or digit";
+    fn check<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<(), String> {
+        text.parse::<T>().map(drop).map_err(|error| error.to_string())
+    }
+    [
+        TextCheck { schema: "SystemName", check: check::<tmp_core::SystemName>, help: HELP },
+        TextCheck { schema: "SiteName", check: check::<tmp_core::SiteName>, help: HELP },
+        TextCheck { schema: "DatabaseName", check: check::<tmp_core::DatabaseName>, help: HELP },
+    ]
+}
+
+/// A document with every field that is required.
+pub(super) fn stand_in() -> Value {
+    json!({ "schema": "tmp/v1", "state": "state" })
+}
+
+/// Everything wrong with what the document means. Paths start at `folder`; `state` is the state
+/// directory where the document's own does not count.
+pub(super) fn mistakes(
+    document: &Document<TmpYaml>,
+    folder: &Utf8Path,
+    state: Option<&Utf8Path>,
+) -> Vec<Mistake> {
+    let Some(value) = &document.value else { return Vec::new() };
+    let mut check = Check { document, folder, mistakes: Vec::new() };
+    check.top(value);
+    let mut places = Vec::new();
+    let systems = FieldPath::top().field("systems");
+    for (name, system) in &value.systems {
+        let at = systems.field(name.as_str());
+        for (name, environment) in [("model", &system.model), ("production", &system.production)] {
+            if let Some(environment) = environment {
+                check.environment(&at.field(name), environment, &mut places);
+            }
+        }
+    }
+    let state = state.map_or_else(|| files::join(folder, value.state.as_ref()), Utf8Path::to_owned);
+    check.places(&places, &files::real(&state));
+    check.mistakes
+}
+
+struct Check<'a> {
+    document: &'a Document<TmpYaml>,
+    folder: &'a Utf8Path,
+    mistakes: Vec<Mistake>,
+}
+
+/// Where a site keeps things, as the kernel knows the paths.
+struct Place {
+    at: FieldPath,
+    root: Utf8PathBuf,
+    work: Utf8PathBuf,
+    databases: BTreeMap<String, Utf8PathBuf>,
+}
+
+impl Check<'_> {
+    fn wrong(&mut self, rule: &'static Rule, at: &FieldPath, message: String, help: &str) {
+        self.mistakes.push(self.document.mistake(rule, at, message, help));
+    }
+
+    fn not_yet(&mut self, at: &FieldPath, name: &str, value: Option<NotYet>, what: &str) {
+        if value.is_some() {
+            let message = format!("{what} not exist yet, so `{name}` would be ignored");
+            self.wrong(&rules::NOT_YET, &at.field(name), message, "take it out until a release reads it");
+        }
+    }
+
+    fn top(&mut self, value: &TmpYaml) {
+        let top = FieldPath::top();
+        self.not_yet(&top, "ledger", value.ledger, "ledgers do");
+        self.not_yet(&top, "archive", value.archive, "archives outside the state directory do");
+        self.not_yet(&top, "people", value.people, "people and their roles do");
+        self.not_yet(&top, "windows", value.windows, "windows do");
+        self.not_yet(&top, "freezes", value.freezes, "freezes do");
+        self.not_yet(&top, "notify", value.notify, "notices do");
+        self.not_yet(&top, "smtp", value.smtp, "notices do");
+        let (at, policy) = (top.field("policy"), &value.policy);
+        self.not_yet(&at, "sign_offs", policy.sign_offs, "sign-offs do");
+        self.not_yet(&at, "developer_may_approve_own", policy.developer_may_approve_own, "sign-offs do");
+        self.not_yet(&at, "rehearsal", policy.rehearsal, "rehearsals do");
+        self.not_yet(&at, "signatures", policy.signatures, "signatures do");
+        self.not_yet(&at, "on_rejected_acceptance", policy.on_rejected_acceptance, "acceptances do");
+        if policy.commands == Some(Commands::Confined) {
+            let message = "commands cannot be confined: that does not exist yet".to_owned();
+            let help = "`allowed` runs them with all rights of whoever runs TMP; `forbidden` refuses them";
+            self.wrong(&rules::NOT_YET, &at.field("commands"), message, help);
+        }
+    }
+
+    fn environment(&mut self, at: &FieldPath, environment: &Environment, places: &mut Vec<Place>) {
+        self.not_yet(at, "window", environment.window, "windows do");
+        self.not_yet(at, "phases", environment.phases, "phases do");
+        self.not_yet(at, "warranty", environment.warranty, "warranties do");
+        for (name, site) in &environment.sites {
+            let at = at.field("sites").field(name.as_str());
+            self.site(&at, site);
+            let root = files::join(self.folder, site.root.as_ref());
+            let work = site
+                .work
+                .as_ref()
+                .map_or_else(|| work_beside(&root), |work| files::join(self.folder, work.as_ref()));
+            let databases = site.databases.iter().filter_map(|(name, database)| {
+                let file = files::join(self.folder, database.sqlite.as_deref()?.as_ref());
+                Some((name.to_string(), files::real(&file)))
+            });
+            let databases = databases.collect();
+            places.push(Place { at, root: files::real(&root), work: files::real(&work), databases });
+        }
+    }
+
+    fn site(&mut self, at: &FieldPath, site: &Site) {
+        self.not_yet(at, "quiet", site.quiet, "measures of low use do");
+        if site.switch == Switch::Atomic {
+            let message = "trees cannot be switched as a whole: that does not exist yet".to_owned();
+            self.wrong(&rules::NOT_YET, &at.field("switch"), message, "write `switch: files`");
+        }
+        for (field, text) in [("root", Some(&site.root)), ("work", site.work.as_ref())] {
+            if text.is_some_and(String::is_empty) {
+                let message = "the path is empty".to_owned();
+                self.wrong(&rules::EMPTY_PATH, &at.field(field), message, "name a directory");
+            }
+        }
+        for (name, database) in &site.databases {
+            self.database(&at.field("databases").field(name.as_str()), database);
+        }
+    }
+
+    fn database(&mut self, at: &FieldPath, database: &Database) {
+        self.not_yet(at, "postgres", database.postgres, "PostgreSQL targets do");
+        self.not_yet(at, "mysql", database.mysql, "MySQL targets do");
+        self.not_yet(at, "mariadb", database.mariadb, "MariaDB targets do");
+        let later = database.postgres.or(database.mysql).or(database.mariadb);
+        match &database.sqlite {
+            Some(path) if path.is_empty() => {
+                let message = "the path is empty".to_owned();
+                self.wrong(&rules::EMPTY_PATH, &at.field("sqlite"), message, "name the file of the database");
+            }
+            None if later.is_none() => {
+                let message = "it is not said where the database is".to_owned();
+                self.wrong(&rules::DATABASE_PLACE, at, message, "write {sqlite: PATH}");
+            }
+            _ => {}
+        }
+    }
+
+    /// Roots, work directories and databases must not get in each other's way.
+    fn places(&mut self, places: &[Place], state: &Utf8Path) {
+        for (index, place) in places.iter().enumerate() {
+            if state.starts_with(&place.root) {
+                let message = format!("the root {} holds the state directory {state}", place.root);
+                self.wrong(
+                    &rules::NESTED,
+                    &place.at.field("root"),
+                    message,
+                    "keep the state directory elsewhere",
+                );
+            }
+            if place.work.starts_with(&place.root) && place.work != place.root.join(RESERVED) {
+                let message = format!("the work directory {} lies inside the root", place.work);
+                let help = "put it beside the root; inside it only ROOT/.tmp-work may be";
+                self.wrong(&rules::NESTED, &place.at.field("work"), message, help);
+            }
+            if place.root.starts_with(&place.work) {
+                let message = format!("the work directory {} holds the root", place.work);
+                self.wrong(&rules::NESTED, &place.at.field("work"), message, "put it beside the root");
+            }
+            for other in places.iter().take(index) {
+                self.apart(place, other);
+            }
+        }
+    }
+
+    fn apart(&mut self, place: &Place, other: &Place) {
+        let help = "every site needs a tree, a work directory and databases of its own";
+        if place.root.starts_with(&other.root) || other.root.starts_with(&place.root) {
+            let message =
+                format!("the root {} and that of {} ({}) overlap", place.root, other.at, other.root);
+            self.wrong(&rules::OVERLAP, &place.at.field("root"), message, help);
+        } else if place.work == other.work || place.work.starts_with(&other.root) {
+            let message = format!("the work directory {} is not its own: see {}", place.work, other.at);
+            self.wrong(&rules::OVERLAP, &place.at, message, help);
+        }
+        for (name, file) in &place.databases {
+            if other.databases.values().any(|theirs| theirs == file) {
+                let message = format!("the database {file} is also one of {}", other.at);
+                self.wrong(&rules::OVERLAP, &place.at.field("databases").field(name), message, help);
+            }
+        }
+    }
+}

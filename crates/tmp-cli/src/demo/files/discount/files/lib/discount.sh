@@ -1,0 +1,4 @@
+# What a loyal customer saves.
+discount() {
+    echo "$(($1 / 50))"
+}

@@ -1,0 +1,2 @@
+DROP INDEX invoice_by_fee;
+ALTER TABLE invoice DROP COLUMN fee_cents;

@@ -1,0 +1,4 @@
+# Finds invoices by customer.
+search() {
+    echo "searching $1"
+}

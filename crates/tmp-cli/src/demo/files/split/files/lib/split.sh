@@ -1,0 +1,4 @@
+# Splits an invoice into parts.
+split() {
+    echo "$(($1 / 2))"
+}

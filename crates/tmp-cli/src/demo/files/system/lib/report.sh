@@ -1,0 +1,14 @@
+count=0
+total=0
+late=0
+
+add() {
+    count=$((count + 1))
+    total=$((total + $3))
+    if [ "$4" -gt "$DUE_DAYS" ]; then late=$((late + 1)); fi
+}
+
+report() {
+    each_invoice "$1" add
+    echo "$count invoices, $(money "$total") in all, $late overdue"
+}

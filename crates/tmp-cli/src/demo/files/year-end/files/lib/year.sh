@@ -1,0 +1,4 @@
+# The year that is closed.
+year() {
+    echo 2026
+}

@@ -1,0 +1,55 @@
+//! Reads what the journals say. They are the truth until there is a ledger.
+
+use tmp_core::Phase;
+use tmp_migrate::{HistoryError, MigrationSummary, history};
+
+use crate::{config::Config, config::Site, exit::Exit, failure::Failure, opening};
+
+/// Every migration, newest last; none where there is no state directory yet.
+///
+/// # Errors
+/// The journals cannot be listed.
+pub(crate) fn all(config: &Config) -> Result<Vec<MigrationSummary>, Failure> {
+    history(&opening::disk(), &config.state.value).map_err(unreadable)
+}
+
+/// The one migration whose id begins with `prefix`.
+///
+/// # Errors
+/// There is none, or more than one.
+pub(crate) fn find(config: &Config, prefix: &str) -> Result<MigrationSummary, Failure> {
+    let mut fitting: Vec<_> =
+        all(config)?.into_iter().filter(|summary| summary.id.as_str().starts_with(prefix)).collect();
+    match (fitting.len(), fitting.pop()) {
+        (1, Some(summary)) => Ok(summary),
+        (0, _) => Err(Failure::new(Exit::Usage, format!("there is no migration {prefix:?}"))
+            .help("`tmp history` lists them")),
+        (several, _) => Err(Failure::new(Exit::Usage, format!("{several} migrations begin with {prefix:?}"))
+            .help("give more of the id")),
+    }
+}
+
+/// What a journal that cannot be read means: a damaged one leaves its migration in doubt.
+pub(crate) fn unreadable(error: HistoryError) -> Failure {
+    let exit = match &error {
+        HistoryError::NoSuchMigration { .. } => Exit::Usage,
+        HistoryError::Disk(_) => Exit::Error,
+        HistoryError::Folder(_) => Exit::InDoubt,
+    };
+    Failure::caused(exit, error).help("nothing was changed; a person must look at the journal")
+}
+
+/// Whether a migration took place at a site.
+pub(crate) fn is_at(summary: &MigrationSummary, site: &Site) -> bool {
+    summary.system == site.system && summary.environment == site.environment && summary.site == site.name
+}
+
+/// Whether something is left to do about a migration.
+pub(crate) fn is_open(summary: &MigrationSummary) -> bool {
+    !matches!(summary.phase, Phase::CleanedUp | Phase::RolledBack | Phase::Resolved)
+}
+
+/// Whether a migration put its enhancement in place.
+pub(crate) fn is_installed(summary: &MigrationSummary) -> bool {
+    matches!(summary.phase, Phase::Committed | Phase::CleanedUp)
+}

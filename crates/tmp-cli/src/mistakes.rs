@@ -1,0 +1,49 @@
+//! Mistakes in what people wrote, shown with the lines they stand in.
+
+use std::{collections::BTreeMap, io::Read as _};
+
+use tmp_trigger::{Mistakes, document::LONGEST};
+
+use crate::{
+    exit::Exit,
+    failure::{Excerpt, Failure, Fault},
+};
+
+/// A failure that tells every mistake. The files they name are read again for the lines; one that
+/// cannot be read is shown without.
+pub(crate) fn failure(mistakes: &Mistakes) -> Failure {
+    let mut texts: BTreeMap<&str, Option<String>> = BTreeMap::new();
+    let mut faults = Vec::new();
+    for mistake in mistakes {
+        let text = texts.entry(&mistake.file).or_insert_with(|| text(&mistake.file));
+        let excerpt =
+            text.as_ref().and_then(|text| Excerpt::new(&mistake.file, text, mistake.line, mistake.column));
+        let mut message = mistake.message.clone();
+        if !mistake.path.is_empty() {
+            message = format!("{}: {message}", mistake.path);
+        }
+        faults.push(Fault {
+            rule: mistake.rule,
+            subject: place(mistake),
+            message,
+            help: mistake.help.clone(),
+            excerpt,
+        });
+    }
+    let noun = if faults.len() == 1 { "mistake" } else { "mistakes" };
+    Failure::new(Exit::InvalidInput, format!("{} {noun}; nothing was done", faults.len())).faults(faults)
+}
+
+fn place(mistake: &tmp_trigger::Mistake) -> String {
+    match (mistake.line, mistake.column) {
+        (0, _) => mistake.file.clone(),
+        (line, 0) => format!("{}:{line}", mistake.file),
+        (line, column) => format!("{}:{line}:{column}", mistake.file),
+    }
+}
+
+fn text(file: &str) -> Option<String> {
+    let mut text = String::new();
+    std::fs::File::open(file).ok()?.take(LONGEST as u64).read_to_string(&mut text).ok()?;
+    Some(text)
+}

@@ -1,0 +1,51 @@
+//! Makes the plan of a trigger file at a site.
+
+use tmp_core::plan::Plan;
+use tmp_migrate::{PlanRequest, plan};
+use tmp_trigger::VerifiedTrigger;
+
+use crate::{
+    config::{Config, Site},
+    exit::Exit,
+    failure::{Failure, Fault},
+    opening::{self, Crew},
+};
+
+/// Plans. Reads the target and the databases; changes nothing.
+///
+/// # Errors
+/// Everything that stands in the way, at once: exit 5.
+pub(crate) fn make(
+    config: &Config,
+    site: &Site,
+    trigger: &VerifiedTrigger,
+    reason: Option<&str>,
+    crew: &mut Crew,
+) -> Result<Plan, Failure> {
+    let provenance = trigger.provenance(reason.map(str::to_owned));
+    let request = PlanRequest {
+        enhancement: trigger.enhancement(),
+        provenance: &provenance,
+        commands: config.commands.value,
+        utilities: &config.utilities,
+        steps: &[],
+    };
+    plan(&opening::workplace(config, site), &request, crew.databases()).map_err(|error| {
+        let faults = error.faults.into_iter().map(|fault| Fault {
+            rule: fault.rule,
+            subject: fault.subject,
+            message: fault.message,
+            help: fault.help,
+            excerpt: None,
+        });
+        refused(site, faults.collect())
+    })
+}
+
+/// A failure that tells what stands in the way of a migration at a site.
+pub(crate) fn refused(site: &Site, faults: Vec<Fault>) -> Failure {
+    let count = faults.len();
+    let noun = if count == 1 { "reason" } else { "reasons" };
+    let message = format!("{site} was not touched: the migration cannot run, for {count} {noun}");
+    Failure::new(Exit::PreCheck, message).faults(faults)
+}

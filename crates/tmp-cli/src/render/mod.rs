@@ -1,0 +1,95 @@
+//! Numbers, times and tables as people read them.
+
+pub(crate) mod diff;
+pub(crate) mod outcome;
+pub(crate) mod plan;
+pub(crate) mod steps;
+
+use comfy_table::{Table, TableStyle};
+use time::{OffsetDateTime, UtcOffset, macros::format_description};
+
+/// Bytes in the largest unit that keeps a digit before the point.
+pub(crate) fn bytes(count: u64) -> String {
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    if count < 1024 {
+        return format!("{count} B");
+    }
+    let mut tenths = count.saturating_mul(10) / 1024;
+    if count > u64::MAX / 10 {
+        tenths = count / 1024 * 10;
+    }
+    let mut unit = 0;
+    while tenths >= 10_240 && unit + 1 < UNITS.len() {
+        tenths /= 1024;
+        unit += 1;
+    }
+    let name = UNITS.get(unit).unwrap_or(&"B");
+    format!("{}.{} {name}", tenths / 10, tenths % 10)
+}
+
+/// `1 module`, `2 modules`.
+pub(crate) fn count(number: u64, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+/// A duration in milliseconds.
+pub(crate) fn milliseconds(ms: u64) -> String {
+    match ms {
+        0..1_000 => format!("{ms} ms"),
+        1_000..60_000 => format!("{}.{} s", ms / 1000, ms % 1000 / 100),
+        _ => format!("{} min {} s", ms / 60_000, ms % 60_000 / 1000),
+    }
+}
+
+/// A duration in microseconds.
+pub(crate) fn microseconds(us: u64) -> String {
+    if us < 10_000 { format!("{}.{} ms", us / 1000, us % 1000 / 100) } else { milliseconds(us / 1000) }
+}
+
+/// An instant, to the second, in UTC.
+pub(crate) fn instant(at: OffsetDateTime) -> String {
+    let format = format_description!("[year]-[month]-[day] [hour]:[minute]:[second]Z");
+    at.to_offset(UtcOffset::UTC).format(format).unwrap_or_else(|_| at.unix_timestamp().to_string())
+}
+
+/// Rows under a header, without lines.
+pub(crate) fn table<const N: usize>(
+    header: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+) -> String {
+    let mut table = Table::new();
+    table.load_style(TableStyle::new()).set_header(header);
+    rows.into_iter().for_each(|row| {
+        table.add_row(row);
+    });
+    let mut text = String::new();
+    for line in table.lines() {
+        push!(text, "{}\n", line.trim_end());
+    }
+    text
+}
+
+/// Every line of `text` behind `by`.
+pub(crate) fn indent(text: &str, by: &str) -> String {
+    text.lines().map(|line| if line.is_empty() { "\n".to_owned() } else { format!("{by}{line}\n") }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers() {
+        assert_eq!(bytes(0), "0 B");
+        assert_eq!(bytes(1023), "1023 B");
+        assert_eq!(bytes(1536), "1.5 KiB");
+        assert_eq!(bytes(1024 * 1024), "1.0 MiB");
+        assert_eq!(bytes(u64::MAX), "15.9 EiB");
+        assert_eq!(milliseconds(999), "999 ms");
+        assert_eq!(milliseconds(1_250), "1.2 s");
+        assert_eq!(milliseconds(61_000), "1 min 1 s");
+        assert_eq!(microseconds(640), "0.6 ms");
+        assert_eq!(count(1, "module") + &count(2, "module"), "1 module2 modules");
+        assert_eq!(instant(OffsetDateTime::UNIX_EPOCH), "1970-01-01 00:00:00Z");
+    }
+}

@@ -1,0 +1,250 @@
+//! The rules of `tmp.yaml`, of the command line and of plans, for `tmp explain`.
+
+use tmp_trigger::Rule;
+
+/// What is refused until a release does it.
+pub(crate) static NOT_YET: Rule = Rule {
+    id: "not-yet",
+    title: "A setting that this release does not act on",
+    explanation: "One tmp.yaml serves several releases of TMP, but a window or a sign-off that is not kept would be a lie. \
+         So settings that the formats foresee and this release does not read are refused, not ignored. Take \
+         them out until a release reads them.",
+};
+
+/// A path that is no path.
+pub(crate) static EMPTY_PATH: Rule = Rule {
+    id: "empty-path",
+    title: "A path is empty",
+    explanation: "An empty path would mean the directory of tmp.yaml itself. Write it out if that is meant: `.`.",
+};
+
+/// A database that is nowhere.
+pub(crate) static DATABASE_PLACE: Rule = Rule {
+    id: "database-place",
+    title: "It is not said where a database is",
+    explanation: "Each database of a site names its engine and where it is: `main: {sqlite: /srv/billing.db}`.",
+};
+
+/// Directories inside one another that must not be.
+pub(crate) static NESTED: Rule = Rule {
+    id: "nested",
+    title: "The root, the state directory and the work directory lie in one another",
+    explanation: "What TMP keeps must not be among the modules that it changes. The work directory lies on the root's \
+         own mount but outside the root; only where the root is itself a mount, `ROOT/.tmp-work` is \
+         reserved for it.",
+};
+
+/// Sites that share something.
+pub(crate) static OVERLAP: Rule = Rule {
+    id: "overlap",
+    title: "Two sites share a tree, a work directory or a database",
+    explanation: "A migration at one site would change the other without a lock, an archive or a record there.",
+};
+
+/// Every rule whose id is written where it is checked, and those above.
+pub(crate) static ALL: &[&Rule] = &[
+    &NOT_YET,
+    &EMPTY_PATH,
+    &DATABASE_PLACE,
+    &NESTED,
+    &OVERLAP,
+    &Rule {
+        id: "exit-codes",
+        title: "What the exit codes of tmp mean",
+        explanation: "0 done, or nothing to do. 1 unexpected error. 2 wrong usage. 3 input invalid: a file, a trigger, a \
+             digest. 4 not permitted: a confirmation is missing. 5 a check before the migration failed; the \
+             target was not touched. 6 differences found (with --exit-code). 10 failed and rolled back; the \
+             target is proven to be as it was. 11 the rollback failed; a person is needed. 12 in doubt: a \
+             database cannot be asked; nothing was changed since, recover again when it can. 75 not now; safe \
+             to try again.",
+    },
+    &Rule {
+        id: "never-overwritten",
+        title: "Something is there already",
+        explanation: "`init`, `new`, `archive` and `demo` write new files alone. Remove what is there yourself, or \
+             name another place.",
+    },
+    &Rule {
+        id: "no-configuration",
+        title: "No tmp.yaml was found",
+        explanation: "It is looked for in this order: --config, TMP_CONFIG, tmp.yaml in the current directory and above, \
+             /etc/tmp/tmp.yaml.",
+    },
+    &Rule {
+        id: "not-confirmed",
+        title: "Nobody confirmed something that cannot be taken back",
+        explanation: "On a terminal the name is typed; elsewhere it is given with --confirm, or everything with --yes.",
+    },
+    &Rule {
+        id: "no-window",
+        title: "Migrations run in windows, and windows do not exist yet",
+        explanation: "`tmp run FILE --now --reason WHY` migrates at once; the reason is recorded. Without --now a later \
+             release stages the file and runs it in its window.",
+    },
+    &Rule {
+        id: "unknown-target",
+        title: "A trigger file is for a system or environment that is not here",
+        explanation: "A trigger file names its system and its environment. tmp.yaml must have a site for both.",
+    },
+    &Rule {
+        id: "unknown-site",
+        title: "No site has this name",
+        explanation: "The message lists those that there are.",
+    },
+    &Rule {
+        id: "which-site",
+        title: "Several sites fit",
+        explanation: "Name one with --site or TMP_SITE, if need be as SYSTEM/ENVIRONMENT/SITE.",
+    },
+    &Rule {
+        id: "wrong-environment",
+        title: "A trigger file is for the other environment",
+        explanation: "What was packaged for the model is planned for production only to look at it (`plan`). To migrate it \
+             there, package it for production: the payload digest stays the same.",
+    },
+    &Rule {
+        id: "wrong-site",
+        title: "A trigger file is not for this site",
+        explanation: "Its distribution lists the sites it is for.",
+    },
+    &Rule {
+        id: "requires",
+        title: "An enhancement that must be there before is not",
+        explanation: "`requires` names enhancements that must have been migrated at the same site before. Migrate them first.",
+    },
+    &Rule {
+        id: "conflicts",
+        title: "An enhancement that must not be there is",
+        explanation: "`conflicts_with` names enhancements that cannot be at a site together with this one.",
+    },
+    &Rule {
+        id: "superseded",
+        title: "A later revision is installed already",
+        explanation: "An older revision would undo parts of the newer one without its rollback. Package the change as the \
+             next revision.",
+    },
+    &Rule {
+        id: "interrupted",
+        title: "A migration at this site is not settled",
+        explanation: "Nothing migrates into a site while a migration there is open. `tmp recover` settles what was \
+             interrupted; a failed rollback is put right by a person and recorded with `tmp resolve`.",
+    },
+];
+
+/// The rules of plans: what must hold at a site before anything is changed.
+pub(crate) static PLAN: &[&Rule] = &[
+    &Rule {
+        id: "absent",
+        title: "A module is to be removed and is not there",
+        explanation: "Either the target drifted or the enhancement was made against another tree. Package it with --base \
+             against the tree as it is.",
+    },
+    &Rule {
+        id: "commands",
+        title: "The enhancement runs commands, which policy forbids",
+        explanation: "Batch steps, checks by command, commands after a rollback and utilities run with all rights of TMP. \
+             `policy: {commands: allowed}` in tmp.yaml allows that.",
+    },
+    &Rule {
+        id: "database",
+        title: "A database of the enhancement cannot be used at this site",
+        explanation: "The site must have a database of that name in tmp.yaml, and it must answer.",
+    },
+    &Rule {
+        id: "database-file",
+        title: "A module or a batch step would change the file of a database",
+        explanation: "Databases change by SQL alone, in a transaction that can be taken back. Their files, and what TMP \
+             keeps for itself, are never modules.",
+    },
+    &Rule {
+        id: "drift",
+        title: "A module is not what the enhancement expects to replace",
+        explanation: "Somebody changed the target since the enhancement was made. Nothing is overwritten that its developer \
+             did not know of: look at the difference and package again with --base against the tree as it is.",
+    },
+    &Rule {
+        id: "engine",
+        title: "A database has another engine than its scripts were written for",
+        explanation: "Scripts are checked for one dialect when they are packaged.",
+    },
+    &Rule {
+        id: "file-system",
+        title: "The root lies on a file system that may forget",
+        explanation: "Network file systems are refused. One that does not survive a power loss needs `ephemeral: true`.",
+    },
+    &Rule {
+        id: "glob",
+        title: "A glob cannot be read",
+        explanation: "Globs are relative to the root: var/**, *.log.",
+    },
+    &Rule {
+        id: "group",
+        title: "Enhancements that move as one unit cannot be run yet",
+        explanation: "`together_with` asks for one unit or nothing. Until groups exist, package them as one enhancement.",
+    },
+    &Rule {
+        id: "ignored",
+        title: "A module lies under a path that is ignored as live data",
+        explanation: "`ignore` in tmp.yaml keeps live data out of migrations.",
+    },
+    &Rule {
+        id: "immutable",
+        title: "A module is marked immutable",
+        explanation: "It can be neither exchanged nor put back. `chattr -i` it, or leave it out.",
+    },
+    &Rule {
+        id: "owner",
+        title: "The owner of a directory in place is not changed",
+        explanation: "Leave `owner` out of an entry for a directory that is there already.",
+    },
+    &Rule {
+        id: "root",
+        title: "The root cannot be opened",
+        explanation: "It must be a directory that TMP may read and write.",
+    },
+    &Rule {
+        id: "several-databases",
+        title: "Several databases in one enhancement",
+        explanation: "One database's COMMIT is the commit point. This release changes one database per enhancement.",
+    },
+    &Rule {
+        id: "site-url",
+        title: "A check needs the URL of the site",
+        explanation: "{site.url} stands for `url:` of the site in tmp.yaml.",
+    },
+    &Rule {
+        id: "space",
+        title: "There is not enough room",
+        explanation: "What is staged, the archive and the journal must fit before anything is touched. A rollback needs no room.",
+    },
+    &Rule {
+        id: "special",
+        title: "A device, FIFO or socket is in the way",
+        explanation: "Special files are no modules: they are neither archived nor replaced.",
+    },
+    &Rule {
+        id: "step-name",
+        title: "Two steps have one name",
+        explanation: "The journal knows steps by name.",
+    },
+    &Rule {
+        id: "system",
+        title: "The enhancement is for another system",
+        explanation: "Take the trigger file that was made for this system.",
+    },
+    &Rule {
+        id: "unlisted",
+        title: "A directory goes that holds something nobody listed",
+        explanation: "Everything that goes is listed, so that nothing is lost unseen. Package with --base, or keep the directory.",
+    },
+    &Rule {
+        id: "unreadable",
+        title: "Something cannot be read",
+        explanation: "What cannot be read cannot be archived, and what is not archived is not changed.",
+    },
+    &Rule {
+        id: "utility",
+        title: "A control object needs a utility that this site does not have",
+        explanation: "Utilities are configured in tmp.yaml under `utilities`.",
+    },
+];

@@ -1,0 +1,97 @@
+//! A trigger file and the site it is for.
+
+use camino::Utf8Path;
+use tmp_core::{EnhancementId, EnvironmentName};
+use tmp_migrate::MigrationSummary;
+use tmp_trigger::{Trigger, VerifiedTrigger};
+
+use crate::{
+    config::{Config, Site},
+    exit::Exit,
+    failure::{Failure, Fault},
+    files, journals,
+    site::{self, SiteFlag},
+};
+
+/// Opens a trigger file and checks it whole.
+///
+/// # Errors
+/// It is not a trigger file, or is damaged in any way: exit 3.
+pub(crate) fn open(file: &Utf8Path) -> Result<VerifiedTrigger, Failure> {
+    let path = files::absolute(file)?;
+    let refused = |error| {
+        Failure::caused(Exit::InvalidInput, error)
+            .help("nothing was done with it; package the enhancement again")
+    };
+    Trigger::open(path.as_std_path()).map_err(refused)?.verify().map_err(refused)
+}
+
+/// The site a trigger file is for. With another `environment` than its own, to look at alone.
+///
+/// # Errors
+/// There is no such site, or it is not among those of its distribution.
+pub(crate) fn site_of<'a>(
+    trigger: &VerifiedTrigger,
+    config: &'a Config,
+    flag: &SiteFlag,
+    environment: Option<EnvironmentName>,
+) -> Result<&'a Site, Failure> {
+    let header = trigger.header();
+    let environment = environment.unwrap_or(header.environment);
+    let site = site::of_system(config, &header.system, environment, flag.name()?.as_deref())?;
+    let sites = header.distribution.as_ref().map_or(&[][..], |distribution| &distribution.sites);
+    if environment == header.environment && !sites.is_empty() && !sites.contains(&site.name) {
+        let names: Vec<_> = sites.iter().map(ToString::to_string).collect();
+        let message = format!("this trigger file is for {}, not for {}", names.join(", "), site.name);
+        return Err(Failure::new(Exit::InvalidInput, message).rule("wrong-site"));
+    }
+    Ok(site)
+}
+
+/// The migration that put this very payload in place at a site, if one did and none of the same
+/// enhancement came after it.
+pub(crate) fn in_place<'a>(
+    trigger: &VerifiedTrigger,
+    site: &Site,
+    all: &'a [MigrationSummary],
+) -> Option<&'a MigrationSummary> {
+    let id = &trigger.enhancement().id;
+    let newest = all.iter().rfind(|summary| installed(summary, site) && summary.enhancement == *id)?;
+    (newest.payload == trigger.provenance(None).payload).then_some(newest)
+}
+
+/// What the journals say against migrating a trigger file into a site.
+pub(crate) fn objections(trigger: &VerifiedTrigger, site: &Site, all: &[MigrationSummary]) -> Vec<Fault> {
+    let enhancement = trigger.enhancement();
+    let there = |id: &EnhancementId| {
+        all.iter().rfind(|summary| installed(summary, site) && summary.enhancement == *id)
+    };
+    let fault = |rule, message: String, help: &str| Fault {
+        rule,
+        subject: enhancement.id.to_string(),
+        message,
+        help: help.to_owned(),
+        excerpt: None,
+    };
+    let mut faults = Vec::new();
+    for id in enhancement.requires.iter().filter(|id| there(id).is_none()) {
+        faults.push(fault(
+            "requires",
+            format!("it requires {id}, which is not at {site}"),
+            "migrate that first",
+        ));
+    }
+    for id in enhancement.conflicts_with.iter().filter(|id| there(id).is_some()) {
+        let message = format!("it conflicts with {id}, which is at {site}");
+        faults.push(fault("conflicts", message, "one of the two must change"));
+    }
+    if let Some(newer) = there(&enhancement.id).filter(|summary| summary.revision > enhancement.revision) {
+        let message = format!("revision {} of it is at {site} already", newer.revision);
+        faults.push(fault("superseded", message, "package the change as the next revision"));
+    }
+    faults
+}
+
+fn installed(summary: &MigrationSummary, site: &Site) -> bool {
+    journals::is_at(summary, site) && journals::is_installed(summary)
+}
