@@ -76,10 +76,9 @@ pub(super) fn attributes(
         }
         _ => take(parent, DEFAULT, ACCESS),
     }
-    let inherits_group = replaced.is_none() && parent.mode.bits() & SET_GROUP_ID != 0;
     let mode = match content {
-        Content::Directory { .. } if inherits_group => Mode::from_bits(mode.bits() | SET_GROUP_ID),
-        _ => mode,
+        Content::Directory { .. } => Mode::from_bits(mode.bits() | parent.mode.bits() & SET_GROUP_ID),
+        Content::File { .. } | Content::Symlink { .. } => mode,
     };
     Attributes {
         mode,

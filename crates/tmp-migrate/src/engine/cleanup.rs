@@ -14,6 +14,7 @@ use tmp_disk::{At, Dir, Disk, DiskError, ObservedContent, Rename, create_dir_dur
 
 use super::{
     error::{EngineError, OpenError},
+    memory::Memory,
     open::replay,
     run::Run,
     site::{Site, garbage, kept, slots},
@@ -51,7 +52,7 @@ impl Run<'_, '_> {
     /// Removes what was staged by a migration that rolled back. What cannot be removed now goes when
     /// the engine is opened next.
     pub(super) fn clean_up_after_rollback(&mut self) {
-        match empty_after_rollback(self.site, self.plan) {
+        match empty_after_rollback(self.site, self.plan, &self.memory) {
             Ok(kept) => kept.iter().for_each(|path| self.finding(kept_finding(path))),
             Err(error) => self.finding(format!("the work directory is not empty yet: {}", crate::text(&error))),
         }
@@ -68,7 +69,9 @@ pub(super) fn sweep(site: &Site) -> Result<(), OpenError> {
             let replayed = replay(site, &id)?;
             let plan = replayed.folder.plan(site.disk(), &replayed.records)?;
             match replayed.phase() {
-                Phase::RolledBack => drop(empty_after_rollback(site, &plan)?),
+                Phase::RolledBack => {
+                    drop(empty_after_rollback(site, &plan, &Memory::of(&replayed.records))?);
+                }
                 // A person settled it: whatever lies there is theirs to look at.
                 Phase::Resolved => set_aside(site, &id)?,
                 _ => {}
@@ -78,8 +81,12 @@ pub(super) fn sweep(site: &Site) -> Result<(), OpenError> {
     Ok(())
 }
 
-fn empty_after_rollback(site: &Site, plan: &Plan) -> Result<Vec<String>, DiskError> {
-    empty(site, plan, &|slots, slot, operation| staged_changed(site.disk(), slots, slot, operation))
+/// What was staged is somebody's to change only once it was all there and could be switched.
+fn empty_after_rollback(site: &Site, plan: &Plan, memory: &Memory) -> Result<Vec<String>, DiskError> {
+    let exposed = memory.prepared.is_some();
+    empty(site, plan, &|slots, slot, operation| {
+        Ok(exposed && staged_changed(site.disk(), slots, slot, operation)?)
+    })
 }
 
 /// Whether what lies in a slot was changed by somebody.

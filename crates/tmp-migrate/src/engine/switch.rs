@@ -128,9 +128,13 @@ impl<'a> Moves<'a> {
             (Action::Remove, _) => disk.rename(place, slot, Rename::NoReplace),
             (Action::Put { .. }, Kind::Absent) => disk.rename(slot, place, Rename::NoReplace),
             (Action::Put { .. }, _) if self.exchange => disk.rename(slot, place, Rename::Exchange),
-            (Action::Put { .. }, _) => {
+            (Action::Put { .. }, Kind::File | Kind::Symlink) => {
                 disk.create_link(place, At::new(&self.slots, &it.aside()))?;
                 disk.rename(slot, place, Rename::Replace)
+            }
+            (Action::Put { .. }, _) => {
+                let text = "this file system cannot exchange names, so only files can be replaced";
+                Err(io::Error::new(io::ErrorKind::Unsupported, text))
             }
         }
     }
@@ -148,6 +152,16 @@ impl<'a> Moves<'a> {
                 disk.create_link(place, slot)?;
                 disk.rename(At::new(&self.slots, &it.aside()), place, Rename::Replace)
             }
+        }
+    }
+
+    /// Removes the second name of a file that was linked aside and never replaced.
+    fn forget_aside(&self, disk: &dyn Disk, it: &Move<'_>) -> io::Result<()> {
+        let aside = it.aside();
+        let at = At::new(&self.slots, &aside);
+        match disk.stat(at)? {
+            Some(stat) if Some(stat.identity) == it.prepared.parked => disk.remove_file(at),
+            _ => Ok(()),
         }
     }
 
@@ -246,6 +260,9 @@ impl Run<'_, '_> {
             return Err(Stuck::InDoubt(unclear.join("; ")));
         }
         let barrier = Barrier::open(self.site.tree.disk(), &self.site.work)?;
+        for (it, _) in moves.moves.iter().zip(&positions).filter(|(_, position)| **position == Position::Before) {
+            moves.forget_aside(disk, it).map_err(DiskError::at("remove the second name of", it.operation.path.as_str()))?;
+        }
         for modes in [true, false] {
             let to_move = moves.moves.iter().zip(&positions).filter(|(it, position)| {
                 it.is_mode() == modes && **position == Position::After
