@@ -118,11 +118,9 @@ impl Nesting {
     fn feed_word(&mut self, before: &[Lexeme<'_>], next: &Lexeme<'_>) {
         let after = |word: &str| before.last().is_some_and(|last| last.is_word(word));
         match self.engine {
-            DatabaseEngine::Sqlite => {}
             DatabaseEngine::Postgresql => {
-                if next.is_word("ATOMIC") && after("BEGIN") {
-                    self.blocks += 1;
-                } else if self.blocks > 0 && next.is_word("CASE") {
+                let atomic = next.is_word("ATOMIC") && after("BEGIN");
+                if atomic || (self.blocks > 0 && next.is_word("CASE")) {
                     self.blocks += 1;
                 } else if next.is_word("END") {
                     self.blocks = self.blocks.saturating_sub(1);
@@ -137,7 +135,7 @@ impl Nesting {
                     self.blocks = self.blocks.saturating_sub(1);
                 }
             }
-            DatabaseEngine::Mysql | DatabaseEngine::Mariadb => {}
+            _ => {}
         }
     }
 

@@ -1,5 +1,10 @@
 //! SQLite databases as an engine uses them: real files, real locks, second connections, killed processes.
-#![expect(clippy::disallowed_methods, reason = "tests build their own databases")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "tests build their own databases, and fail by panicking"
+)]
 
 mod errors;
 mod fingerprints;
