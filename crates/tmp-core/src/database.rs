@@ -341,7 +341,9 @@ pub enum DatabaseError {
         differences: FingerprintDifferences,
     },
     /// Restoring the copy would lose what others wrote.
-    #[error("database {database} was written to since the migration committed ({differences}); restoring the archive would lose that")]
+    #[error(
+        "database {database} was written to since the migration committed ({differences}); restoring the archive would lose that"
+    )]
     WrittenSince {
         /// Which one.
         database: DatabaseName,

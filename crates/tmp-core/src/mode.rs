@@ -27,7 +27,6 @@ impl Mode {
     pub const DIRECTORY: Self = Self(0o755);
 
     /// The permission bits of `bits`; file type bits are left out.
-    #[expect(clippy::cast_possible_truncation, reason = "twelve bits remain")]
     pub const fn from_bits(bits: u32) -> Self {
         Self((bits & 0o7777) as u16)
     }

@@ -4,7 +4,7 @@
 //! back: a journal that could not have been written is refused on replay. The diagram in
 //! `docs/format/journal.md` is generated from [`TRANSITIONS`].
 
-use std::fmt;
+use std::{fmt, iter};
 
 use serde::{Deserialize, Serialize};
 
@@ -200,14 +200,12 @@ impl fmt::Display for FactKind {
 /// The transitions as a Mermaid state diagram, for the documentation.
 pub fn diagram() -> String {
     let state = |phase: Phase| phase.as_str().replace(' ', "_");
-    let mut text = String::from("stateDiagram-v2\n    [*] --> planned: BEGIN\n");
-    for (from, fact, to) in TRANSITIONS {
-        text += &format!("    {} --> {}: {fact}\n", state(*from), state(*to));
-    }
-    for end in [Phase::CleanedUp, Phase::RolledBack, Phase::Resolved] {
-        text += &format!("    {} --> [*]\n", state(end));
-    }
-    text
+    let transitions =
+        TRANSITIONS.iter().map(|(from, fact, to)| format!("{} --> {}: {fact}", state(*from), state(*to)));
+    let ends =
+        [Phase::CleanedUp, Phase::RolledBack, Phase::Resolved].map(|end| format!("{} --> [*]", state(end)));
+    let lines = iter::once("[*] --> planned: BEGIN".to_owned()).chain(transitions).chain(ends);
+    iter::once("stateDiagram-v2\n".to_owned()).chain(lines.map(|line| format!("    {line}\n"))).collect()
 }
 
 #[cfg(test)]

@@ -78,7 +78,8 @@ impl Folder {
             let path = path.to_owned();
             move |source| DiskError { doing, path, source }
         };
-        disk.create_dir(At::new(parent, &unfinished), Mode::from_bits(0o700)).map_err(fault("create", &unfinished))?;
+        disk.create_dir(At::new(parent, &unfinished), Mode::from_bits(0o700))
+            .map_err(fault("create", &unfinished))?;
         let dir = disk.open_dir(parent, OsStr::new(&unfinished)).map_err(fault("open", &unfinished))?;
         let json = serde_json::to_vec(plan)
             .map_err(|error| FolderError::Plan { migration: migration.clone(), what: error.to_string() })?;
@@ -104,9 +105,11 @@ impl Folder {
     ) -> Result<Self, FolderError> {
         let (parent, parent_path) = journals;
         let path = parent_path.join(migration.as_str());
-        let dir = disk
-            .open_dir(parent, OsStr::new(migration.as_str()))
-            .map_err(|source| DiskError { doing: "open", path: path.to_string(), source })?;
+        let dir = disk.open_dir(parent, OsStr::new(migration.as_str())).map_err(|source| DiskError {
+            doing: "open",
+            path: path.to_string(),
+            source,
+        })?;
         Ok(Self { dir, path, migration: migration.clone() })
     }
 
@@ -119,7 +122,11 @@ impl Folder {
             _ => return Err(wrong("another digest".into())),
         }
         let plan: Plan = serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?;
-        if plan.schema == plan::SCHEMA { Ok(plan) } else { Err(wrong(format!("unknown schema {:?}", plan.schema))) }
+        if plan.schema == plan::SCHEMA {
+            Ok(plan)
+        } else {
+            Err(wrong(format!("unknown schema {:?}", plan.schema)))
+        }
     }
 
     /// The text of a script that was copied in, compared with its digest.
@@ -159,7 +166,8 @@ fn scripts(enhancement: &Enhancement) -> BTreeMap<Digest, &Script> {
 
 /// The migrations that have a folder, oldest first.
 pub(crate) fn migrations(disk: &dyn Disk, journals: &Dir) -> Result<Vec<MigrationId>, DiskError> {
-    let names = disk.list(journals).map_err(|source| DiskError { doing: "list", path: "journal".into(), source })?;
+    let names =
+        disk.list(journals).map_err(|source| DiskError { doing: "list", path: "journal".into(), source })?;
     let mut ids: Vec<MigrationId> = names.iter().filter_map(|name| name.to_str()?.parse().ok()).collect();
     ids.sort();
     Ok(ids)
@@ -167,7 +175,8 @@ pub(crate) fn migrations(disk: &dyn Disk, journals: &Dir) -> Result<Vec<Migratio
 
 /// Removes folders that were never finished: their migrations never began.
 pub(crate) fn sweep(disk: &dyn Disk, journals: &Dir) -> Result<(), DiskError> {
-    let names = disk.list(journals).map_err(|source| DiskError { doing: "list", path: "journal".into(), source })?;
+    let names =
+        disk.list(journals).map_err(|source| DiskError { doing: "list", path: "journal".into(), source })?;
     for name in names.iter().filter(|name| name.to_str().is_some_and(|name| name.starts_with(UNFINISHED))) {
         remove_tree(disk, At::new(journals, name))?;
     }

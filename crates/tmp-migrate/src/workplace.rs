@@ -21,7 +21,10 @@ pub struct Workplace {
 
 impl fmt::Debug for Workplace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Workplace").field("target", &self.target).field("state", &self.state).finish_non_exhaustive()
+        f.debug_struct("Workplace")
+            .field("target", &self.target)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
     }
 }
 

@@ -12,7 +12,11 @@ use tmp_core::{
 };
 use tmp_disk::{At, DiskError, remove_tree};
 
-use super::{error::Trouble, run::Run, sight::{self, Sight}};
+use super::{
+    error::Trouble,
+    run::Run,
+    sight::{self, Sight},
+};
 use crate::journal::Fact;
 
 /// The database's copy in the migration's folder, until it is in the archive.

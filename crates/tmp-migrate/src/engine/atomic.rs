@@ -39,7 +39,9 @@ impl Run<'_, '_> {
         let locked = self.site.clock().elapsed();
         let (before, after) = self.sql(prepared.marker.as_ref())?;
         if let Some(path) = sight::changed(&seen, &sight::sight(&self.site.tree, self.plan)?) {
-            return Err(Trouble::TurnBack(format!("{path} was changed by somebody else after it was archived")));
+            return Err(Trouble::TurnBack(format!(
+                "{path} was changed by somebody else after it was archived"
+            )));
         }
         self.record(Fact::Switch { before, after })?;
         let mixed = self.site.clock().elapsed();
@@ -57,12 +59,11 @@ impl Run<'_, '_> {
     fn prepare(&self, seen: &Sight) -> Result<PreparedSite, Trouble> {
         let disk = self.disk();
         let name = super::site::slots(self.migration());
-        let slots = disk
-            .open_dir(&self.site.work, name.as_ref())
-            .map_err(DiskError::at("open", &name))?;
+        let slots = disk.open_dir(&self.site.work, name.as_ref()).map_err(DiskError::at("open", &name))?;
         let mut operations = Vec::new();
         for (index, operation) in self.plan.operations.iter().enumerate() {
-            let slot = disk.stat(At::new(&slots, &index.to_string())).map_err(DiskError::at("look at", &name))?;
+            let slot =
+                disk.stat(At::new(&slots, &index.to_string())).map_err(DiskError::at("look at", &name))?;
             let parked = sight::identity(seen, &operation.path);
             if parked.is_some() != (operation.replaces != Kind::Absent) {
                 let text = format!("{} was changed by somebody else after it was planned", operation.path);
@@ -181,9 +182,10 @@ impl Run<'_, '_> {
                 begun => return Ok(begun?),
             }
         }
-        Err(Trouble::TurnBack(format!("the database was written to during {ARCHIVE_AGAIN} attempts to archive it")))
+        Err(Trouble::TurnBack(format!(
+            "the database was written to during {ARCHIVE_AGAIN} attempts to archive it"
+        )))
     }
-
 
     /// The commit point. A COMMIT that answers with an error is settled by asking the database.
     fn commit(&mut self, marker: Option<&Marker>) -> Result<(), Trouble> {

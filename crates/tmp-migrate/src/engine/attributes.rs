@@ -63,7 +63,9 @@ pub(super) fn attributes(
         }
     };
     let taken_from = replaced.unwrap_or(parent);
-    LABELS.iter().for_each(|label| take(taken_from, label, label));
+    for label in LABELS {
+        take(taken_from, label, label);
+    }
     match (content.kind(), replaced) {
         (Kind::Symlink, _) => {}
         (kind, Some(replaced)) if replaced.kind == kind => {

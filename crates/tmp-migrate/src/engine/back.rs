@@ -81,7 +81,9 @@ impl Run<'_, '_> {
                 // Closing the connection rolls back as well.
                 let text = crate::text(&error);
                 database.release();
-                self.finding(format!("the database's transaction was ended by closing the connection: {text}"));
+                self.finding(format!(
+                    "the database's transaction was ended by closing the connection: {text}"
+                ));
             } else {
                 database.release();
             }
@@ -207,7 +209,8 @@ impl Run<'_, '_> {
     /// Gives directories the modification times they had: those of the tree, and those that hold the
     /// database's files.
     fn restore_times(&mut self) -> Result<(), Stuck> {
-        let Some(PreparedSite { directories, database_directories, .. }) = self.memory.prepared.clone() else {
+        let Some(PreparedSite { directories, database_directories, .. }) = self.memory.prepared.clone()
+        else {
             return Ok(());
         };
         let disk = self.disk();
@@ -231,7 +234,8 @@ impl Run<'_, '_> {
         for (path, mtime) in &database_directories {
             let dir = disk.open_root(Path::new(path)).map_err(DiskError::at("open", path))?;
             set(At::itself(&dir), *mtime, path)?;
-            disk.sync_dir(&dir).map_err(|source| EngineError::Sync { source: DiskError::at("sync", path)(source) })?;
+            disk.sync_dir(&dir)
+                .map_err(|source| EngineError::Sync { source: DiskError::at("sync", path)(source) })?;
         }
         disk.sync_all(self.site.tree.root())
             .map_err(|source| EngineError::Sync { source: DiskError::at("sync", "the root")(source) })?;

@@ -40,7 +40,11 @@ pub(super) fn release(disk: &dyn Disk, dir: &Dir) -> io::Result<()> {
 
 /// Does something of the way back; when there is no room for it, gives the ballast up and does it
 /// again.
-pub(super) fn with_room<T>(disk: &dyn Disk, dir: &Dir, mut work: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+pub(super) fn with_room<T>(
+    disk: &dyn Disk,
+    dir: &Dir,
+    mut work: impl FnMut() -> io::Result<T>,
+) -> io::Result<T> {
     match work() {
         Err(error) if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
             release(disk, dir)?;

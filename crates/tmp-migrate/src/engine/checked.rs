@@ -135,7 +135,9 @@ impl Run<'_, '_> {
             }
             Probe::Digest { path, digest } => match self.observed(path)?.map(|observed| observed.content) {
                 Some(ObservedContent::File { digest: found, .. }) if found == *digest => Ok(()),
-                Some(ObservedContent::File { digest: found, .. }) => Err(mismatch(path.as_str(), digest, &found)),
+                Some(ObservedContent::File { digest: found, .. }) => {
+                    Err(mismatch(path.as_str(), digest, &found))
+                }
                 _ => Err(format!("{path} is not a file")),
             },
         }
@@ -163,7 +165,9 @@ impl Run<'_, '_> {
             (Content::File { digest, mode, .. }, ObservedContent::File { digest: there, .. }) => {
                 digest == there && *mode == observed.stat.mode
             }
-            (Content::Symlink { target }, ObservedContent::Symlink { target: there }) => target.as_bytes() == there,
+            (Content::Symlink { target }, ObservedContent::Symlink { target: there }) => {
+                target.as_bytes() == there
+            }
             (Content::Directory { .. }, ObservedContent::Directory) => true,
             _ => false,
         };

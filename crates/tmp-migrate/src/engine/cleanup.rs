@@ -54,7 +54,9 @@ impl Run<'_, '_> {
     pub(super) fn clean_up_after_rollback(&mut self) {
         match empty_after_rollback(self.site, self.plan, &self.memory) {
             Ok(kept) => kept.iter().for_each(|path| self.finding(kept_finding(path))),
-            Err(error) => self.finding(format!("the work directory is not empty yet: {}", crate::text(&error))),
+            Err(error) => {
+                self.finding(format!("the work directory is not empty yet: {}", crate::text(&error)));
+            }
         }
     }
 }
@@ -69,9 +71,7 @@ pub(super) fn sweep(site: &Site) -> Result<(), OpenError> {
             let replayed = replay(site, &id)?;
             let plan = replayed.folder.plan(site.disk(), &replayed.records)?;
             match replayed.phase() {
-                Phase::RolledBack => {
-                    drop(empty_after_rollback(site, &plan, &Memory::of(&replayed.records))?);
-                }
+                Phase::RolledBack => drop(empty_after_rollback(site, &plan, &Memory::of(&replayed.records))?),
                 // A person settled it: whatever lies there is theirs to look at.
                 Phase::Resolved => set_aside(site, &id)?,
                 _ => {}
@@ -100,7 +100,8 @@ fn empty(site: &Site, plan: &Plan, changed: &Changed<'_>) -> Result<Vec<String>,
     let mut kept_paths = Vec::new();
     let at = At::new(&site.work, &slots_name);
     if disk.stat(at).map_err(DiskError::at("look at", &slots_name))?.is_some() {
-        let slots = disk.open_dir(&site.work, slots_name.as_ref()).map_err(DiskError::at("open", &slots_name))?;
+        let slots =
+            disk.open_dir(&site.work, slots_name.as_ref()).map_err(DiskError::at("open", &slots_name))?;
         for (index, operation) in plan.operations.iter().enumerate() {
             for slot in [index.to_string(), format!("{index}.old")] {
                 let there = disk.stat(At::new(&slots, &slot)).map_err(DiskError::at("look at", &slot))?;
@@ -175,7 +176,9 @@ fn shapes(
     path: EntryPath,
     found: &mut BTreeMap<EntryPath, Shape>,
 ) -> Result<(), DiskError> {
-    let Some(stat) = disk.stat(At { dir, name }).map_err(DiskError::at("look at", name))? else { return Ok(()) };
+    let Some(stat) = disk.stat(At { dir, name }).map_err(DiskError::at("look at", name))? else {
+        return Ok(());
+    };
     let shape = match stat.kind {
         Kind::File => (Kind::File, stat.size, Some(stat.mtime)),
         Kind::Symlink => (Kind::Symlink, stat.size, None),
@@ -194,7 +197,12 @@ fn shapes(
 }
 
 /// Whether a staged module differs from what the plan says it is.
-fn staged_changed(disk: &dyn Disk, slots: &Dir, slot: &str, operation: &Operation) -> Result<bool, DiskError> {
+fn staged_changed(
+    disk: &dyn Disk,
+    slots: &Dir,
+    slot: &str,
+    operation: &Operation,
+) -> Result<bool, DiskError> {
     let Action::Put { staged } = &operation.action else { return Ok(false) };
     let planned: BTreeMap<Vec<OsString>, &Content> = staged
         .iter()
@@ -203,31 +211,32 @@ fn staged_changed(disk: &dyn Disk, slots: &Dir, slot: &str, operation: &Operatio
             (below.split('/').filter(|part| !part.is_empty()).map(OsString::from).collect(), &module.content)
         })
         .collect();
-    Ok(!as_planned(disk, slots, slot.as_ref(), Vec::new(), &planned)?)
+    Ok(!as_planned(disk, slots, slot.as_ref(), &[], &planned)?)
 }
 
 fn as_planned(
     disk: &dyn Disk,
     dir: &Dir,
     name: &std::ffi::OsStr,
-    key: Vec<OsString>,
+    key: &[OsString],
     planned: &BTreeMap<Vec<OsString>, &Content>,
 ) -> Result<bool, DiskError> {
-    let (Some(content), Some(observed)) = (planned.get(&key), observe(disk, At { dir, name })?) else {
+    let (Some(content), Some(observed)) = (planned.get(key), observe(disk, At { dir, name })?) else {
         return Ok(false);
     };
     let same = match (content, &observed.content) {
         (Content::File { digest, .. }, ObservedContent::File { digest: there, .. }) => digest == there,
-        (Content::Symlink { target }, ObservedContent::Symlink { target: there }) => target.as_bytes() == there,
+        (Content::Symlink { target }, ObservedContent::Symlink { target: there }) => {
+            target.as_bytes() == there
+        }
         (Content::Directory { .. }, ObservedContent::Directory) => true,
         _ => false,
     };
     if observed.stat.kind == Kind::Directory {
         let below = disk.open_dir(dir, name).map_err(DiskError::at("open", name))?;
         for name in disk.list(&below).map_err(DiskError::at("list", name))? {
-            let mut key = key.clone();
-            key.push(name.clone());
-            if !as_planned(disk, &below, &name, key, planned)? {
+            let key = [key, std::slice::from_ref(&name)].concat();
+            if !as_planned(disk, &below, &name, &key, planned)? {
                 return Ok(false);
             }
         }

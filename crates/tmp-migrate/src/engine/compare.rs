@@ -42,13 +42,18 @@ impl Run<'_, '_> {
             let (stat, shown) = match path {
                 None => {
                     let at = At::itself(self.site.tree.root());
-                    (self.disk().stat(at).map_err(DiskError::at("look at", "the root"))?, "the root".to_owned())
+                    (
+                        self.disk().stat(at).map_err(DiskError::at("look at", "the root"))?,
+                        "the root".to_owned(),
+                    )
                 }
                 Some(path) => (self.site.tree.stat(path)?, path.to_string()),
             };
             compared += 1;
             if stat.is_none_or(|stat| stat.mtime != *mtime) {
-                self.finding(format!("the modification time of directory {shown} was changed by somebody else"));
+                self.finding(format!(
+                    "the modification time of directory {shown} was changed by somebody else"
+                ));
             }
         }
         Ok(compared)

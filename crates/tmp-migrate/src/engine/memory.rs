@@ -33,7 +33,9 @@ impl Memory {
     /// What these records say.
     pub(crate) fn of(records: &[Record]) -> Self {
         let mut memory = Self::default();
-        records.iter().for_each(|record| memory.absorb(record));
+        for record in records {
+            memory.absorb(record);
+        }
         memory
     }
 
@@ -42,7 +44,7 @@ impl Memory {
         self.began.get_or_insert(record.at);
         self.last = Some(record.at);
         match &record.fact {
-            Fact::Archived { snapshot } => self.snapshot = Some(snapshot.clone()),
+            Fact::Archived { snapshot } => self.snapshot = Some(*snapshot),
             Fact::Prepared(site) => self.prepared = Some((**site).clone()),
             Fact::Switch { before, after } => {
                 self.before.clone_from(before);

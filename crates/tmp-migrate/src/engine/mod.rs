@@ -9,8 +9,8 @@
 mod archive;
 mod atomic;
 mod attributes;
-mod ballast;
 mod back;
+mod ballast;
 mod checked;
 mod cleanup;
 mod compare;

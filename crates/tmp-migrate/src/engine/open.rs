@@ -27,7 +27,7 @@ const LOCK: &str = "lock";
 /// An engine with no open migration.
 #[derive(Debug)]
 pub struct Engine {
-    pub(super) site: Site,
+    pub(super) site: Box<Site>,
 }
 
 /// What opening found.
@@ -49,7 +49,8 @@ impl Engine {
     /// Another process has the lock, the file system cannot be relied on, or the last journal cannot
     /// be. The modules and databases of the target were not touched.
     pub fn open(workplace: Workplace) -> Result<Opened, OpenError> {
-        let Workplace { target, state, disk, clock } = workplace.clone();
+        let (journals_path, archive_path) = (workplace.journals(), workplace.archive());
+        let Workplace { target, state, disk, clock } = workplace;
         let tree = Tree::open(&disk, Path::new(&target.root))?;
         let work = ensure_dirs(disk.as_ref(), Path::new(&target.work))?;
         let lock = lock(disk.as_ref(), (&work, &target.work), &state)?;
@@ -61,21 +62,21 @@ impl Engine {
             ballast::load(disk.as_ref(), dir)
                 .map_err(|source| OpenError::NoRoom { bytes: ballast::SIZE, source })?;
         }
-        let store = DirectoryStore::open(&disk, Path::new(&workplace.archive()))?;
+        let store = DirectoryStore::open(&disk, Path::new(&archive_path))?;
         let archive = Archive::open(std::sync::Arc::new(store))?;
         folder::sweep(disk.as_ref(), &journals)?;
-        let site = Site {
+        let site = Box::new(Site {
             target,
             tree,
             work,
             state: state_dir,
             journals,
-            journals_path: workplace.journals(),
+            journals_path,
             archive,
             capabilities,
             clock: SharedClock(clock),
             lock,
-        };
+        });
         match newest(&site)? {
             Some(open) if !is_over(open.phase()) => Ok(Opened::Interrupted(Interrupted::new(site, open)?)),
             _ => {
@@ -190,7 +191,9 @@ fn lock(disk: &dyn Disk, (work, work_path): (&Dir, &Utf8Path), state: &Utf8Path)
     let fault = |source| tmp_disk::DiskError { doing: "lock", path: LOCK.into(), source };
     let written = read_whole(disk, at, 4096).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     let before = written.unwrap_or_default();
-    if let Some(other) = before.lines().find_map(|line| line.strip_prefix("state ")).filter(|other| *other != state) {
+    if let Some(other) =
+        before.lines().find_map(|line| line.strip_prefix("state ")).filter(|other| *other != state)
+    {
         // Whoever moves a state directory says so by removing the lock's file.
         return Err(OpenError::OtherState { work: work_path.to_string(), other: other.to_owned() });
     }

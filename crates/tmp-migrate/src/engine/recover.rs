@@ -1,13 +1,7 @@
 //! What an interrupted journal leads to. The decision follows from the last durable record and, where
 //! that leaves it open, from the database; it never flips.
 
-use tmp_core::{
-    Phase,
-    database::Settled,
-    event::Event,
-    outcome::Outcome,
-    plan::Plan,
-};
+use tmp_core::{Phase, database::Settled, event::Event, outcome::Outcome, plan::Plan};
 
 use super::{
     error::{EngineError, OpenError, Stuck, Trouble},
@@ -26,11 +20,11 @@ use crate::{
 #[derive(Debug)]
 #[must_use = "recover it"]
 pub struct Interrupted {
-    pub(super) site: Site,
+    pub(super) site: Box<Site>,
     pub(super) folder: Folder,
     pub(super) journal: Journal,
     pub(super) records: Vec<Record>,
-    pub(super) plan: Plan,
+    pub(super) plan: Box<Plan>,
 }
 
 /// What a recovery came to.
@@ -44,14 +38,14 @@ pub enum Recovered {
 }
 
 impl Interrupted {
-    pub(super) fn new(site: Site, replayed: Replayed) -> Result<Self, OpenError> {
+    pub(super) fn new(site: Box<Site>, replayed: Replayed) -> Result<Self, OpenError> {
         let Replayed { folder, journal, records } = replayed;
-        let plan = folder.plan(site.disk(), &records)?;
+        let plan = Box::new(folder.plan(site.disk(), &records)?);
         Ok(Self { site, folder, journal, records, plan })
     }
 
     /// The plan of the open migration.
-    pub const fn plan(&self) -> &Plan {
+    pub fn plan(&self) -> &Plan {
         &self.plan
     }
 
@@ -77,7 +71,7 @@ impl Interrupted {
     /// # Errors
     /// The journal cannot be kept or the disk fails: open again in a new process.
     pub fn recover(mut self, party: &mut Party<'_>) -> Result<Recovered, EngineError> {
-        let outcome = self.with_run(party, |run| run.recover())?;
+        let outcome = self.run(party).recover()?;
         Ok(match outcome {
             Outcome::Committed { .. } | Outcome::RolledBack { .. } => {
                 Recovered::Settled(Engine { site: self.site }, outcome)
@@ -86,26 +80,20 @@ impl Interrupted {
         })
     }
 
-    pub(super) fn with_run<T>(
-        &mut self,
-        party: &mut Party<'_>,
-        work: impl FnOnce(&mut Run<'_, '_>) -> Result<T, EngineError>,
-    ) -> Result<T, EngineError> {
-        let memory = Memory::of(&self.records);
-        let began = self.site.clock().elapsed();
-        let mut run = Run {
+    /// The migration where its journal ends.
+    pub(super) fn run<'a, 'p>(&'a mut self, party: &'a mut Party<'p>) -> Run<'a, 'p> {
+        Run {
+            memory: Memory::of(&self.records),
+            began: self.site.clock().elapsed(),
             site: &self.site,
             plan: &self.plan,
             folder: &self.folder,
             journal: &mut self.journal,
-            memory,
             party,
-            began,
             findings: Vec::new(),
             mixture_us: None,
             locked_us: None,
-        };
-        work(&mut run)
+        }
     }
 }
 
@@ -175,7 +163,9 @@ impl Run<'_, '_> {
             return;
         }
         if let Err(Stuck::InDoubt(missing) | Stuck::Failed(missing)) = self.settle() {
-            self.tell(&Event::Finding { text: format!("the rollback goes on without the database: {missing}") });
+            self.tell(&Event::Finding {
+                text: format!("the rollback goes on without the database: {missing}"),
+            });
         }
     }
 }

@@ -16,11 +16,7 @@ use tmp_core::{
 };
 use tmp_disk::Disk;
 
-use super::{
-    error::Trouble,
-    memory::Memory,
-    site::Site,
-};
+use super::{error::Trouble, memory::Memory, site::Site};
 use crate::{
     folder::Folder,
     journal::{Fact, Journal, JournalError, Record},
@@ -137,7 +133,8 @@ impl Run<'_, '_> {
     pub(super) fn report(&self) -> Report {
         let sql_changes = self.plan.enhancement.sql.len() as u64;
         let mut findings = self.memory.findings.clone();
-        findings.extend(self.findings.iter().filter(|finding| !self.memory.findings.contains(finding)).cloned());
+        findings
+            .extend(self.findings.iter().filter(|finding| !self.memory.findings.contains(finding)).cloned());
         Report {
             migration: self.migration().clone(),
             phase: self.phase(),

@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeMap, ffi::OsString};
 
-use tmp_core::{ModulePath, module::{Kind, Timestamp}, plan::{Action, Plan}};
+use tmp_core::{
+    ModulePath,
+    module::{Kind, Timestamp},
+    plan::{Action, Plan},
+};
 use tmp_disk::{At, Dir, DiskError, Identity, Stat, Tree};
 
 /// Each thing at and below the operations' paths; absent ones are left out.
@@ -46,7 +50,9 @@ fn look(
     sight: &mut Sight,
 ) -> Result<(), DiskError> {
     let disk = tree.disk();
-    let Some(stat) = disk.stat(At { dir, name }).map_err(DiskError::at("look at", name))? else { return Ok(()) };
+    let Some(stat) = disk.stat(At { dir, name }).map_err(DiskError::at("look at", name))? else {
+        return Ok(());
+    };
     if stat.kind == Kind::Directory && below {
         let inner = disk.open_dir(dir, name).map_err(DiskError::at("open", name))?;
         for name in disk.list(&inner).map_err(DiskError::at("list", name))? {

@@ -98,7 +98,8 @@ impl Run<'_, '_> {
                 Content::Directory { mode } => {
                     let writable = Mode::from_bits(mode.bits() | 0o700);
                     disk.create_dir(At::new(&dir, &name), writable).map_err(DiskError::at("stage", &name))?;
-                    let below = disk.open_dir(&dir, OsStr::new(&name)).map_err(DiskError::at("stage", &name))?;
+                    let below =
+                        disk.open_dir(&dir, OsStr::new(&name)).map_err(DiskError::at("stage", &name))?;
                     let model = Model::of(module.content.kind(), &attributes);
                     if top {
                         above = model.clone();

@@ -55,7 +55,9 @@ impl Run<'_, '_> {
                 }
                 self.restore_written(batch)
             }
-            StepWork::ControlObject { index, commands } => ExportedObject::new(self.folder, *index).put_back(self, commands),
+            StepWork::ControlObject { index, commands } => {
+                ExportedObject::new(self.folder, *index).put_back(self, commands)
+            }
             StepWork::Sql { index } => {
                 let change = enhancement.sql.get(*index).ok_or("no such SQL change")?;
                 match &change.rollback {
@@ -96,7 +98,13 @@ impl Run<'_, '_> {
         let paths = self.plan.also_archived.iter().map(EntryPath::from).collect();
         self.site
             .archive
-            .restore(&snapshot, &Selection::Paths(paths), &self.site.tree, Some(&self.site.work), &mut |_, _| {})
+            .restore(
+                &snapshot,
+                &Selection::Paths(paths),
+                &self.site.tree,
+                Some(&self.site.work),
+                &mut |_, _| {},
+            )
             .map_err(|error| crate::text(&error))?;
         Ok(())
     }
@@ -140,7 +148,8 @@ impl ExportedObject {
     /// Imports what was exported. An object that was never exported was never imported either.
     fn put_back(&self, run: &Run<'_, '_>, commands: &UtilityCommands) -> Result<(), String> {
         let name = self.file.file_name().unwrap_or_default();
-        let there = run.disk().stat(tmp_disk::At::new(&run.folder.dir, name)).map_err(|error| error.to_string())?;
+        let there =
+            run.disk().stat(tmp_disk::At::new(&run.folder.dir, name)).map_err(|error| error.to_string())?;
         if there.is_none() { Ok(()) } else { run.command(&Self::fill(&commands.import, &self.file)) }
     }
 }

@@ -55,7 +55,7 @@ impl Move<'_> {
 
 /// Everything that moves, and where.
 pub(super) struct Moves<'a> {
-    moves: Vec<Move<'a>>,
+    all: Vec<Move<'a>>,
     slots: Dir,
     exchange: bool,
 }
@@ -70,28 +70,28 @@ impl<'a> Moves<'a> {
             .map_err(DiskError::at("open", run.site.target.work.join(&name)))?;
         let mut parents: BTreeMap<Option<ModulePath>, Dir> = BTreeMap::new();
         let mut moves = Vec::new();
-        for (index, (operation, prepared)) in run.plan.operations.iter().zip(&prepared.operations).enumerate() {
+        for (index, (operation, prepared)) in run.plan.operations.iter().zip(&prepared.operations).enumerate()
+        {
             let parent = operation.path.parent();
-            let dir = match parents.get(&parent) {
-                Some(dir) => dir.clone(),
-                None => {
-                    let place = run.site.tree.locate(&operation.path)?.ok_or_else(|| {
-                        let gone = io::ErrorKind::NotFound.into();
-                        DiskError::at("enter the directory of", operation.path.as_str())(gone)
-                    })?;
-                    parents.insert(parent, place.dir.clone());
-                    place.dir
-                }
+            let dir = if let Some(dir) = parents.get(&parent) {
+                dir.clone()
+            } else {
+                let place = run.site.tree.locate(&operation.path)?.ok_or_else(|| {
+                    let gone = io::ErrorKind::NotFound.into();
+                    DiskError::at("enter the directory of", operation.path.as_str())(gone)
+                })?;
+                parents.insert(parent, place.dir.clone());
+                place.dir
             };
             let place = Place { dir, name: operation.path.name().into() };
             moves.push(Move { operation, prepared: *prepared, place, slot: index.to_string() });
         }
-        Ok(Self { moves, slots, exchange: prepared.exchange })
+        Ok(Self { all: moves, slots, exchange: prepared.exchange })
     }
 
     /// Where each operation is.
     pub(super) fn positions(&self, disk: &dyn Disk) -> Result<Vec<Position>, DiskError> {
-        self.moves.iter().map(|it| self.position(disk, it)).collect()
+        self.all.iter().map(|it| self.position(disk, it)).collect()
     }
 
     fn position(&self, disk: &dyn Disk, it: &Move<'_>) -> Result<Position, DiskError> {
@@ -170,7 +170,7 @@ impl<'a> Moves<'a> {
         let mut dirs = vec![self.slots.clone()];
         let mut files: Vec<OpenFile> = Vec::new();
         let mut seen: Vec<Option<ModulePath>> = Vec::new();
-        for it in &self.moves {
+        for it in &self.all {
             let parent = it.operation.path.parent();
             if seen.last() != Some(&parent) {
                 dirs.push(it.place.dir.clone());
@@ -182,9 +182,8 @@ impl<'a> Moves<'a> {
                         disk.open_dir(&it.place.dir, &it.place.name)
                             .map_err(DiskError::at("open", &it.place.name))?,
                     ),
-                    _ => files.push(
-                        disk.open_file(it.place.at()).map_err(DiskError::at("open", &it.place.name))?,
-                    ),
+                    _ => files
+                        .push(disk.open_file(it.place.at()).map_err(DiskError::at("open", &it.place.name))?),
                 }
             }
         }
@@ -193,7 +192,8 @@ impl<'a> Moves<'a> {
 }
 
 fn unclear(it: &Move<'_>, there: Option<Stat>, slot: Option<Identity>) -> String {
-    let shown = |identity: Option<Identity>| identity.map_or("nothing".into(), |it| format!("inode {}", it.inode));
+    let shown =
+        |identity: Option<Identity>| identity.map_or("nothing".into(), |it| format!("inode {}", it.inode));
     let there_shown = shown(there.map(|stat| stat.identity));
     format!(
         "{}: {there_shown} stands there and {} lies in its slot; expected were {} (old) and {} (new)",
@@ -216,7 +216,7 @@ impl Run<'_, '_> {
         }
         let since = self.site.clock().elapsed();
         for modes in [false, true] {
-            for it in moves.moves.iter().filter(|it| it.is_mode() == modes) {
+            for it in moves.all.iter().filter(|it| it.is_mode() == modes) {
                 moves.forward(disk, it).map_err(DiskError::at("switch", it.operation.path.as_str()))?;
             }
         }
@@ -226,7 +226,7 @@ impl Run<'_, '_> {
                 return Err(Trouble::TurnBack(format!("a module was changed during the switch: {found}")));
             }
         }
-        self.done(Work::Switch, moves.moves.len() as u64, 0, since);
+        self.done(Work::Switch, moves.all.len() as u64, 0, since);
         Ok(())
     }
 
@@ -260,20 +260,25 @@ impl Run<'_, '_> {
             return Err(Stuck::InDoubt(unclear.join("; ")));
         }
         let barrier = Barrier::open(self.site.tree.disk(), &self.site.work)?;
-        for (it, _) in moves.moves.iter().zip(&positions).filter(|(_, position)| **position == Position::Before) {
-            moves.forget_aside(disk, it).map_err(DiskError::at("remove the second name of", it.operation.path.as_str()))?;
+        for (it, _) in moves.all.iter().zip(&positions).filter(|(_, position)| **position == Position::Before)
+        {
+            moves
+                .forget_aside(disk, it)
+                .map_err(DiskError::at("remove the second name of", it.operation.path.as_str()))?;
         }
         for modes in [true, false] {
-            let to_move = moves.moves.iter().zip(&positions).filter(|(it, position)| {
-                it.is_mode() == modes && **position == Position::After
-            });
+            let to_move = moves
+                .all
+                .iter()
+                .zip(&positions)
+                .filter(|(it, position)| it.is_mode() == modes && **position == Position::After);
             for (it, _) in to_move {
                 with_room(disk, &self.site.work, || moves.back(disk, it))
                     .map_err(DiskError::at("switch back", it.operation.path.as_str()))?;
             }
         }
         moves.settle(disk, &barrier).map_err(|source| EngineError::Sync { source })?;
-        self.done(Work::SwitchBack, moves.moves.len() as u64, 0, since);
+        self.done(Work::SwitchBack, moves.all.len() as u64, 0, since);
         Ok(())
     }
 }

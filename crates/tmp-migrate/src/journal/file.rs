@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 use tmp_core::{
-    Digest, Mode, MigrationId, Phase,
+    Digest, MigrationId, Mode, Phase,
     phase::{FactKind, IllegalTransition},
 };
 use tmp_disk::{At, Dir, Disk, DiskError, OpenFile, read_whole, write_all_at};
@@ -83,7 +83,9 @@ pub enum JournalError {
         what: String,
     },
     /// A newer release wrote it.
-    #[error("the journal of migration {migration} has format version {version}; this release knows version 1")]
+    #[error(
+        "the journal of migration {migration} has format version {version}; this release knows version 1"
+    )]
     Version {
         /// The migration.
         migration: MigrationId,
@@ -135,7 +137,11 @@ impl Journal {
     ///
     /// # Errors
     /// It cannot be read whole; nothing may be changed on the strength of it.
-    pub fn open(disk: &dyn Disk, dir: &Dir, migration: &MigrationId) -> Result<(Self, Vec<Record>), JournalError> {
+    pub fn open(
+        disk: &dyn Disk,
+        dir: &Dir,
+        migration: &MigrationId,
+    ) -> Result<(Self, Vec<Record>), JournalError> {
         let wrap = |source| JournalError::Disk { migration: migration.clone(), source };
         let bytes = read_whole(disk, At::new(dir, NAME), LARGEST).map_err(wrap)?;
         let file = disk
@@ -159,7 +165,11 @@ impl Journal {
     ///
     /// # Errors
     /// As [`Journal::open`].
-    pub fn read(disk: &dyn Disk, dir: &Dir, migration: &MigrationId) -> Result<(Phase, Vec<Record>), JournalError> {
+    pub fn read(
+        disk: &dyn Disk,
+        dir: &Dir,
+        migration: &MigrationId,
+    ) -> Result<(Phase, Vec<Record>), JournalError> {
         Self::open(disk, dir, migration).map(|(journal, records)| (journal.phase, records))
     }
 
@@ -190,7 +200,8 @@ impl Journal {
             self.allocate(disk, self.end + length + RESERVE * SLOT)?;
         }
         let (bytes, digest) = slot::encode(self.sequence, &self.migration, &self.previous, &json);
-        let written = write_all_at(disk, &self.file, self.end, &bytes).and_then(|()| disk.sync_data(&self.file));
+        let written =
+            write_all_at(disk, &self.file, self.end, &bytes).and_then(|()| disk.sync_data(&self.file));
         if let Err(source) = written {
             self.broken = true;
             let source = DiskError { doing: "write", path: NAME.into(), source };
@@ -260,7 +271,8 @@ impl Journal {
         if header.sequence != self.sequence || header.previous != self.previous {
             return Err(self.damaged(self.end, "a record that does not follow the one before".into()));
         }
-        let record = serde_json::from_slice(json).map_err(|error| self.damaged(self.end, error.to_string()))?;
+        let record =
+            serde_json::from_slice(json).map_err(|error| self.damaged(self.end, error.to_string()))?;
         Ok(Some((record, slot::slots(header.length) * SLOT, digest)))
     }
 
@@ -271,7 +283,8 @@ impl Journal {
             let Ok(header) = slot::header(rest) else { continue };
             let later = header.migration == self.migration.bits() && header.sequence > self.sequence;
             if later && slot::body(&header, rest).is_some() {
-                let what = format!("record {} cannot be read although {} can", self.sequence, header.sequence);
+                let what =
+                    format!("record {} cannot be read although {} can", self.sequence, header.sequence);
                 return Err(self.damaged(self.end + at as u64, what));
             }
         }

@@ -48,7 +48,12 @@ pub(super) enum NotARecord {
 }
 
 /// The bytes of a record, whole slots, and the digest that the next record carries.
-pub(super) fn encode(sequence: u64, migration: &MigrationId, previous: &Digest, json: &[u8]) -> (Vec<u8>, Digest) {
+pub(super) fn encode(
+    sequence: u64,
+    migration: &MigrationId,
+    previous: &Digest,
+    json: &[u8],
+) -> (Vec<u8>, Digest) {
     let slots = slots(json.len());
     let mut bytes = Vec::with_capacity(usize::try_from(slots * SLOT).unwrap_or_default());
     bytes.extend(MAGIC);

@@ -34,7 +34,9 @@ pub(super) fn conditions(workplace: &Workplace, request: &PlanRequest<'_>, tree:
     if let Ok(system) = workplace.disk.file_system(tree.root()) {
         let (refused, help) = match system.durability {
             Durability::Remote => (true, "put the root on a local disk (ext4, XFS, btrfs)"),
-            Durability::Ephemeral => (!target.ephemeral, "say `ephemeral: true` for the site if that is meant"),
+            Durability::Ephemeral => {
+                (!target.ephemeral, "say `ephemeral: true` for the site if that is meant")
+            }
             Durability::Local => (false, ""),
         };
         if refused {
@@ -158,10 +160,10 @@ pub(super) fn space(workplace: &Workplace, tree: &Tree, needs: &Needs, faults: &
     };
     room(&workplace.target.root, tree.root(), needs.staged, needs.inodes);
     let existing = workplace.state.ancestors().find(|path| path.is_dir());
-    if let Some(existing) = existing {
-        if let Ok(dir) = workplace.disk.open_root(Path::new(existing)) {
-            room(existing, &dir, needs.archive + needs.journal, 8);
-        }
+    if let Some(existing) = existing
+        && let Ok(dir) = workplace.disk.open_root(Path::new(existing))
+    {
+        room(existing, &dir, needs.archive + needs.journal, 8);
     }
 }
 
@@ -187,21 +189,23 @@ pub(super) fn warnings(tree: &Tree, enhancement: &Enhancement, normalised: &Norm
         warnings.push(format!("batch step {} declares no way back", step.name));
     }
     for operation in &normalised.operations {
-        if operation.replaces == Kind::File {
-            if let Ok(Some(stat)) = tree.stat(&operation.path) {
-                if stat.links > 1 {
-                    let links = stat.links - 1;
-                    warnings.push(format!(
-                        "{} is one of several names of a file; the other {links} keep the old content",
-                        operation.path
-                    ));
-                }
-            }
+        if operation.replaces == Kind::File
+            && let Ok(Some(stat)) = tree.stat(&operation.path)
+            && stat.links > 1
+        {
+            let links = stat.links - 1;
+            warnings.push(format!(
+                "{} is one of several names of a file; the other {links} keep the old content",
+                operation.path
+            ));
         }
         if let Action::Put { staged } = &operation.action {
             for module in staged {
                 if matches!(&module.content, Content::File { mode, .. } if mode.changes_identity()) {
-                    warnings.push(format!("{} runs with another identity (set-user-id or set-group-id)", module.path));
+                    warnings.push(format!(
+                        "{} runs with another identity (set-user-id or set-group-id)",
+                        module.path
+                    ));
                 }
             }
         }

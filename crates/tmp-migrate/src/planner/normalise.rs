@@ -84,7 +84,12 @@ impl Normaliser<'_> {
                 let now = stat.map_or(*mode, |stat| stat.mode);
                 if change.owner.is_some() {
                     let help = "leave the owner out; set it once by hand, or by a batch step";
-                    self.fault("owner", &change.path, "the owner of a directory in place is not changed", help);
+                    self.fault(
+                        "owner",
+                        &change.path,
+                        "the owner of a directory in place is not changed",
+                        help,
+                    );
                 }
                 if now == *mode {
                     self.result.unchanged.push(change.path.clone());
@@ -110,19 +115,18 @@ impl Normaliser<'_> {
     ) -> Result<Option<ModulePath>, DiskError> {
         let kind = stat.map_or(Kind::Absent, |stat| stat.kind);
         if let Some(stat) = stat {
-            if let Some(observed) = self.perhaps_equal(&change.path, content, &stat)? {
-                match (content, observed) {
-                    (Content::File { mode, .. }, _) if *mode != stat.mode && change.owner.is_none() => {
-                        if stat.links == 1 {
-                            self.push(&change.path, kind, Action::SetMode { from: stat.mode, to: *mode });
-                            return Ok(None);
-                        }
+            if change.owner.is_none() && self.is_equal(&change.path, content, &stat)? {
+                match content {
+                    // A mode belongs to every name of a file: with several, this one gets a file of its own.
+                    Content::File { mode, .. } if *mode != stat.mode && stat.links > 1 => {}
+                    Content::File { mode, .. } if *mode != stat.mode => {
+                        self.push(&change.path, kind, Action::SetMode { from: stat.mode, to: *mode });
+                        return Ok(None);
                     }
-                    _ if change.owner.is_none() => {
+                    _ => {
                         self.result.unchanged.push(change.path.clone());
                         return Ok(None);
                     }
-                    _ => {}
                 }
             }
             self.subtree(&change.path, kind)?;
@@ -132,30 +136,24 @@ impl Normaliser<'_> {
         Ok(Some(change.path.clone()))
     }
 
-    /// What stands at `path`, if its content is what `content` says.
-    fn perhaps_equal(
-        &self,
-        path: &ModulePath,
-        content: &Content,
-        stat: &Stat,
-    ) -> Result<Option<Observed>, DiskError> {
+    /// Whether the content that stands at `path` is what `content` says.
+    fn is_equal(&self, path: &ModulePath, content: &Content, stat: &Stat) -> Result<bool, DiskError> {
         let worth_reading = match content {
             Content::File { size, .. } => stat.kind == Kind::File && stat.size == *size,
             Content::Symlink { .. } => stat.kind == Kind::Symlink,
             Content::Directory { .. } => false,
         };
         if !worth_reading {
-            return Ok(None);
+            return Ok(false);
         }
-        let Some(observed) = self.observe(path)? else { return Ok(None) };
-        let equal = match (content, &observed.content) {
+        let Some(observed) = self.observe(path)? else { return Ok(false) };
+        Ok(match (content, &observed.content) {
             (Content::File { digest, .. }, ObservedContent::File { digest: there, .. }) => digest == there,
             (Content::Symlink { target }, ObservedContent::Symlink { target: there }) => {
                 target.as_bytes() == there.as_slice()
             }
             _ => false,
-        };
-        Ok(equal.then_some(observed))
+        })
     }
 
     fn observe(&self, path: &ModulePath) -> Result<Option<Observed>, DiskError> {
@@ -206,7 +204,8 @@ impl Normaliser<'_> {
 
     /// Everything that is put at or below `top`, directories that are not listed included.
     fn staged_below(&mut self, top: &ModulePath) -> Vec<StagedModule> {
-        let listed = self.changes.range(top.clone()..).take_while(|(path, _)| *path == top || path.is_below(top));
+        let listed =
+            self.changes.range(top.clone()..).take_while(|(path, _)| *path == top || path.is_below(top));
         let mut staged: BTreeMap<ModulePath, StagedModule> = BTreeMap::new();
         for (path, change) in listed {
             let Change::Put(content) = &change.change else { continue };
@@ -215,7 +214,8 @@ impl Normaliser<'_> {
                 let implied = StagedModule { path: parent.clone(), content: directory.clone(), owner: None };
                 staged.entry(parent).or_insert(implied);
             }
-            let module = StagedModule { path: path.clone(), content: content.clone(), owner: change.owner.clone() };
+            let module =
+                StagedModule { path: path.clone(), content: content.clone(), owner: change.owner.clone() };
             staged.insert(path.clone(), module);
         }
         staged.into_values().collect()
@@ -240,26 +240,25 @@ impl Normaliser<'_> {
         names.sort();
         for name in names {
             let child = name.to_str().and_then(|name| path.join(name).ok());
-            let listed = child.as_ref().and_then(|child| self.changes.get(child).map(|change| &change.change));
-            match (child, listed) {
-                (Some(child), Some(Change::Remove)) => {
-                    let kind = self.tree.stat(&child)?.map_or(Kind::Absent, |stat| stat.kind);
-                    if kind == Kind::Special {
-                        let help = "devices, FIFOs and sockets are no modules; remove it by hand";
-                        self.fault("special", &child, "a special file stands there", help);
-                    }
-                    if self.ignore.is_match(child.as_str()) {
-                        let help = "it is ignored as live data in tmp.yaml; keep its directory";
-                        self.fault("ignored", &child, "an ignored path would go with its directory", help);
-                    }
-                    self.subtree(&child, kind)?;
-                }
-                _ => {
-                    let message = format!("its directory goes, and {} is not listed", name.display());
-                    let help = "list everything in it as removed (package with --base), or keep the directory";
-                    self.fault("unlisted", path, message, help);
-                }
+            let listed = |child: &ModulePath| {
+                self.changes.get(child).is_some_and(|change| change.change == Change::Remove)
+            };
+            let Some(child) = child.filter(listed) else {
+                let message = format!("its directory goes, and {} is not listed", name.display());
+                let help = "list everything in it as removed (package with --base), or keep the directory";
+                self.fault("unlisted", path, message, help);
+                continue;
+            };
+            let kind = self.tree.stat(&child)?.map_or(Kind::Absent, |stat| stat.kind);
+            if kind == Kind::Special {
+                let help = "devices, FIFOs and sockets are no modules; remove it by hand";
+                self.fault("special", &child, "a special file stands there", help);
             }
+            if self.ignore.is_match(child.as_str()) {
+                let help = "it is ignored as live data in tmp.yaml; keep its directory";
+                self.fault("ignored", &child, "an ignored path would go with its directory", help);
+            }
+            self.subtree(&child, kind)?;
         }
         Ok(())
     }

@@ -74,7 +74,12 @@ fn permitted(request: &PlanRequest<'_>, target: &Target, faults: &mut Vec<PlanFa
     let runs = enhancement.runs_commands() || !enhancement.control_objects.is_empty();
     if runs && request.commands == CommandPolicy::Forbidden {
         let help = "set `policy: {commands: allowed}` in tmp.yaml, or take the commands out";
-        faults.push(PlanFault::new("commands", &enhancement.id, "it runs commands, which policy forbids", help));
+        faults.push(PlanFault::new(
+            "commands",
+            &enhancement.id,
+            "it runs commands, which policy forbids",
+            help,
+        ));
     }
     let needs_url = |probe: &Probe| matches!(probe, Probe::Http { url, .. } if url.contains("{site.url}"));
     for check in enhancement.verify.iter().filter(|check| needs_url(&check.probe)) {

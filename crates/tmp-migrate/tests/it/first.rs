@@ -1,17 +1,21 @@
 //! The thinnest true path: one replaced file and one SQL script, forward and taken back.
 
-mod common;
-
-use common::{Lab, assert_same, text};
+use crate::common::{Lab, assert_same, text};
 use tmp_core::outcome::Outcome;
 
-const TABLE: &str = "create table invoice(id integer primary key, amount int); insert into invoice values (1, 10), (2, 20);";
+const TABLE: &str =
+    "create table invoice(id integer primary key, amount int); insert into invoice values (1, 10), (2, 20);";
 
 fn lab() -> Lab {
     let mut lab = Lab::with_database(TABLE);
     lab.write("bin/app", "old");
     lab.put("bin/app", "new");
-    lab.sql("010", "alter table invoice add column fee int; update invoice set fee = 1;", Some("alter table invoice drop column fee;"), None);
+    lab.sql(
+        "010",
+        "alter table invoice add column fee int; update invoice set fee = 1;",
+        Some("alter table invoice drop column fee;"),
+        None,
+    );
     lab
 }
 
@@ -22,7 +26,10 @@ fn a_file_and_a_script_move_as_one() {
     assert!(matches!(outcome, Outcome::Committed { .. }), "{outcome:?}");
     assert_eq!(text(lab.root().join("bin/app")), "new");
     let connection = rusqlite::Connection::open(lab.database_path()).unwrap();
-    assert_eq!(connection.query_row("select sum(fee) from invoice", [], |row| row.get::<_, i64>(0)).unwrap(), 2);
+    assert_eq!(
+        connection.query_row("select sum(fee) from invoice", [], |row| row.get::<_, i64>(0)).unwrap(),
+        2
+    );
     assert_eq!(lab.leftovers(), [""; 0]);
     assert!(lab.recover().is_none());
 }
@@ -33,7 +40,10 @@ fn a_statement_that_fails_takes_both_back() {
     lab.sql("020", "insert into invoice values (1, 1, 1);", Some("select 1;"), None);
     let before = lab.seen();
     let outcome = lab.migrate();
-    assert!(matches!(&outcome, Outcome::RolledBack { cause, .. } if cause.contains("020.sql")), "{outcome:?}");
+    assert!(
+        matches!(&outcome, Outcome::RolledBack { cause, .. } if cause.contains("020.sql")),
+        "{outcome:?}"
+    );
     assert_same(&before, &lab.seen());
     assert_eq!(lab.leftovers(), [""; 0]);
 }

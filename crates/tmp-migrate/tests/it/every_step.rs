@@ -2,14 +2,14 @@
 //! every call that changes the disk, once by an error and once by a death. Every time the target is
 //! exactly as it was or exactly as it becomes.
 
-#![expect(clippy::disallowed_methods, reason = "tests build their own trees")]
-
-mod common;
-
 use std::{os::unix::fs::symlink, sync::Arc};
 
-use common::{Ended, Lab, Seen, assert_same};
-use tmp_core::{Mode, module::{Change, Content}, outcome::Outcome};
+use crate::common::{Ended, Lab, Seen, assert_same};
+use tmp_core::{
+    Mode,
+    module::{Change, Content},
+    outcome::Outcome,
+};
 use tmp_disk::{Fault, FaultDisk, RealDisk};
 use tmp_testkit::{sqlite, walk};
 
@@ -41,7 +41,8 @@ fn reference() -> Lab {
     let root = lab.root();
     symlink("app", root.join("bin/current")).unwrap();
     std::fs::hard_link(root.join("doc/linked"), root.join("doc/also")).unwrap();
-    rustix::fs::setxattr(root.join("bin/app"), "user.note", b"kept", rustix::fs::XattrFlags::empty()).unwrap();
+    rustix::fs::setxattr(root.join("bin/app"), "user.note", b"kept", rustix::fs::XattrFlags::empty())
+        .unwrap();
     rustix::fs::chmod(root.join("bin/tool"), rustix::fs::Mode::from_bits_truncate(0o4750)).unwrap();
 
     lab.put("bin/app", "new app");
@@ -66,7 +67,12 @@ fn reference() -> Lab {
         Some("alter table invoice drop column fee;"),
         Some("select count(*) = 3 from invoice where fee > 0;"),
     );
-    lab.sql("020", "create table fee(id int primary key); insert into fee values (1);", Some("drop table fee;"), None);
+    lab.sql(
+        "020",
+        "create table fee(id int primary key); insert into fee values (1);",
+        Some("drop table fee;"),
+        None,
+    );
     lab.batch("reindex", "echo 2 > var/index/one; echo 3 > var/index/two", None, &["var/index/**"]);
     lab.check("app-is-new", "grep -q new bin/app");
     lab.check("index-is-new", "test -e var/index/two");
@@ -83,7 +89,8 @@ enum End {
 #[track_caller]
 fn before_or_after(before: &Seen, after: &Seen, now: &Seen, what: &str) -> End {
     let as_before = walk::diff(&before.tree, &now.tree);
-    let database = |seen: &Seen| sqlite::diff(seen.database.as_ref().unwrap(), now.database.as_ref().unwrap());
+    let database =
+        |seen: &Seen| sqlite::diff(seen.database.as_ref().unwrap(), now.database.as_ref().unwrap());
     if as_before.is_empty() && database(before).is_empty() {
         return End::Before;
     }
@@ -155,7 +162,12 @@ fn a_death_at_every_effect() {
 fn an_error_at_every_effect() {
     let (after, effects) = undisturbed();
     let ends: Vec<End> = points(effects)
-        .map(|at| with_fault(Fault::Error { at, errno: rustix::io::Errno::IO.raw_os_error(), persistent: false }, &after))
+        .map(|at| {
+            with_fault(
+                Fault::Error { at, errno: rustix::io::Errno::IO.raw_os_error(), persistent: false },
+                &after,
+            )
+        })
         .collect();
     assert!(ends.contains(&End::Before) && ends.contains(&End::After));
 }
@@ -164,7 +176,10 @@ fn an_error_at_every_effect() {
 fn no_space_from_every_effect_on() {
     let (after, effects) = undisturbed();
     for at in points(effects).filter(|at| at % 3 == 0) {
-        with_fault(Fault::Error { at, errno: rustix::io::Errno::NOSPC.raw_os_error(), persistent: true }, &after);
+        with_fault(
+            Fault::Error { at, errno: rustix::io::Errno::NOSPC.raw_os_error(), persistent: true },
+            &after,
+        );
     }
 }
 
@@ -188,7 +203,10 @@ fn every_statement_fails_in_turn() {
         let before = lab.seen();
         let outcome = lab.migrate();
         let number = format!("statement {}", broken + 1);
-        assert!(matches!(&outcome, Outcome::RolledBack { cause, .. } if cause.contains(&number)), "{outcome:?}");
+        assert!(
+            matches!(&outcome, Outcome::RolledBack { cause, .. } if cause.contains(&number)),
+            "{outcome:?}"
+        );
         assert_same(&before, &lab.seen());
         assert_eq!(lab.leftovers(), [""; 0]);
     }
@@ -201,11 +219,21 @@ fn every_step_and_check_fails_in_turn() {
         match broken {
             "010-verify" => {
                 lab.enhancement.sql.clear();
-                lab.sql("010", "delete from invoice;", Some("select 1;"), Some("select count(*) > 0 from invoice;"));
+                lab.sql(
+                    "010",
+                    "delete from invoice;",
+                    Some("select 1;"),
+                    Some("select count(*) > 0 from invoice;"),
+                );
             }
             "reindex" => {
                 lab.enhancement.batch.clear();
-                lab.batch("reindex", "echo 9 > var/index/one; mkdir var/index/sub; touch var/index/sub/x; exit 3", None, &["var/index/**"]);
+                lab.batch(
+                    "reindex",
+                    "echo 9 > var/index/one; mkdir var/index/sub; touch var/index/sub/x; exit 3",
+                    None,
+                    &["var/index/**"],
+                );
             }
             "digest" => {
                 let probe = tmp_core::enhancement::Probe::Digest {

@@ -1,9 +1,6 @@
 //! A target, an enhancement and an engine for the tests: the engine's own parts on a real file system,
 //! judged by the testkit's eye.
 
-#![expect(clippy::disallowed_methods, reason = "tests build their own trees and read the clock")]
-#![allow(dead_code, unreachable_pub, reason = "each test file uses some of it")]
-
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
@@ -12,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 use tempfile::TempDir;
 use time::OffsetDateTime;
 use tmp_core::{
@@ -32,8 +29,8 @@ use tmp_core::{
 };
 use tmp_disk::{Disk, RealDisk};
 use tmp_migrate::{
-    CommandPolicy, Engine, EngineError, Interrupted, OpenError, Opened, Party, PlanError, PlanRequest, Recovered,
-    Workplace, plan,
+    CommandPolicy, Engine, EngineError, Interrupted, OpenError, Opened, Party, PlanError, PlanRequest,
+    Recovered, Workplace, plan,
 };
 use tmp_sql::SqliteDatabase;
 use tmp_testkit::{
@@ -43,7 +40,7 @@ use tmp_testkit::{
 };
 
 /// The machine's clock.
-pub struct Machine(Instant);
+pub(crate) struct Machine(Instant);
 
 impl Clock for Machine {
     fn now(&self) -> OffsetDateTime {
@@ -61,10 +58,10 @@ impl Clock for Machine {
 
 /// Contents by digest.
 #[derive(Default, Clone)]
-pub struct Payload(pub BTreeMap<Digest, Vec<u8>>);
+pub(crate) struct Payload(pub(crate) BTreeMap<Digest, Vec<u8>>);
 
 impl Payload {
-    pub fn add(&mut self, bytes: &[u8]) -> Digest {
+    pub(crate) fn add(&mut self, bytes: &[u8]) -> Digest {
         let digest = Digest::of(bytes);
         self.0.insert(digest, bytes.to_vec());
         digest
@@ -87,7 +84,7 @@ impl Contents for Payload {
 
 /// Remembers events.
 #[derive(Default)]
-pub struct Events(pub Vec<Event>);
+pub(crate) struct Events(pub(crate) Vec<Event>);
 
 impl Observer for Events {
     fn event(&mut self, event: &Event) {
@@ -96,26 +93,26 @@ impl Observer for Events {
 }
 
 /// A target in a folder of its own.
-pub struct Lab {
-    pub dir: TempDir,
-    pub payload: Payload,
-    pub enhancement: Enhancement,
-    pub database: bool,
-    pub url: Option<String>,
-    pub ignore: Vec<String>,
-    pub steps: Vec<Box<dyn Step>>,
+pub(crate) struct Lab {
+    pub(crate) dir: TempDir,
+    pub(crate) payload: Payload,
+    pub(crate) enhancement: Enhancement,
+    pub(crate) database: bool,
+    pub(crate) url: Option<String>,
+    pub(crate) ignore: Vec<String>,
+    pub(crate) steps: Vec<Box<dyn Step>>,
 }
 
 /// Everything the testkit sees of a target.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Seen {
-    pub tree: TreeFingerprint,
-    pub database: Option<DatabaseDump>,
+pub(crate) struct Seen {
+    pub(crate) tree: TreeFingerprint,
+    pub(crate) database: Option<DatabaseDump>,
 }
 
 impl Lab {
     /// An empty root, no database.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         fs::create_dir_all(dir.path().join("site/live")).unwrap();
         let enhancement = Enhancement {
@@ -148,41 +145,45 @@ impl Lab {
     }
 
     /// With a database beside the root that holds what `sql` makes.
-    pub fn with_database(sql: &str) -> Self {
+    pub(crate) fn with_database(sql: &str) -> Self {
         let mut lab = Self::new();
         lab.database = true;
         rusqlite::Connection::open(lab.database_path()).unwrap().execute_batch(sql).unwrap();
         lab
     }
 
-    pub fn base(&self) -> Utf8PathBuf {
+    pub(crate) fn base(&self) -> Utf8PathBuf {
         Utf8PathBuf::from_path_buf(self.dir.path().canonicalize().unwrap()).unwrap()
     }
 
-    pub fn root(&self) -> PathBuf {
+    pub(crate) fn root(&self) -> PathBuf {
         self.dir.path().join("site/live")
     }
 
-    pub fn database_path(&self) -> PathBuf {
+    pub(crate) fn database_path(&self) -> PathBuf {
         self.dir.path().join("site/app.db")
     }
 
-    pub fn write(&self, path: &str, text: &str) {
+    pub(crate) fn write(&self, path: &str, text: &str) {
         let path = self.root().join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
 
-    pub fn put(&mut self, path: &str, text: &str) {
-        let content = Content::File { digest: self.payload.add(text.as_bytes()), size: text.len() as u64, mode: Mode::FILE };
+    pub(crate) fn put(&mut self, path: &str, text: &str) {
+        let content = Content::File {
+            digest: self.payload.add(text.as_bytes()),
+            size: text.len() as u64,
+            mode: Mode::FILE,
+        };
         self.change(path, Change::Put(content));
     }
 
-    pub fn remove(&mut self, path: &str) {
+    pub(crate) fn remove(&mut self, path: &str) {
         self.change(path, Change::Remove);
     }
 
-    pub fn change(&mut self, path: &str, change: Change) {
+    pub(crate) fn change(&mut self, path: &str, change: Change) {
         let path: ModulePath = path.parse().unwrap();
         self.enhancement.modules.retain(|module| module.path != path);
         self.enhancement.modules.push(ModuleChange {
@@ -196,7 +197,7 @@ impl Lab {
     }
 
     /// Takes over changes as the testkit describes them.
-    pub fn changes(&mut self, model: &TreeModel, changes: &[trees::Change]) {
+    pub(crate) fn changes(&mut self, model: &TreeModel, changes: &[trees::Change]) {
         let mut now = model.clone();
         for change in changes {
             let goes = match (&change.what, now.0.get(&change.path).map(|node| &node.content)) {
@@ -226,15 +227,17 @@ impl Lab {
     }
 
     /// One more SQL change; `rollback: None` goes back by the archive.
-    pub fn sql(&mut self, name: &str, apply: &str, rollback: Option<&str>, verify: Option<&str>) {
+    pub(crate) fn sql(&mut self, name: &str, apply: &str, rollback: Option<&str>, verify: Option<&str>) {
         self.enhancement.databases.insert("main".parse().unwrap(), DatabaseEngine::Sqlite);
         let apply = self.payload.script(&format!("{name}.sql"), apply);
         let rollback = match rollback {
             Some(text) => SqlRollback::Script(self.payload.script(&format!("{name}.rollback.sql"), text)),
             None => SqlRollback::Archive,
         };
-        let verify = verify
-            .map(|text| SqlVerify { script: self.payload.script(&format!("{name}.verify.sql"), text), assert: true });
+        let verify = verify.map(|text| SqlVerify {
+            script: self.payload.script(&format!("{name}.verify.sql"), text),
+            assert: true,
+        });
         self.enhancement.sql.push(SqlChange {
             name: name.parse().unwrap(),
             database: "main".parse().unwrap(),
@@ -246,15 +249,16 @@ impl Lab {
     }
 
     /// One more check by a shell command.
-    pub fn check(&mut self, name: &str, shell: &str) {
+    pub(crate) fn check(&mut self, name: &str, shell: &str) {
         let run = vec!["sh".into(), "-c".into(), shell.into()];
         let probe = Probe::Command(Command { run, timeout_s: 20 });
         self.enhancement.verify.push(Check { name: name.parse().unwrap(), probe, within_s: 0 });
     }
 
     /// One more batch step of shell commands.
-    pub fn batch(&mut self, name: &str, shell: &str, rollback: Option<&str>, writes: &[&str]) {
-        let command = |text: &str| Command { run: vec!["sh".into(), "-c".into(), text.into()], timeout_s: 20 };
+    pub(crate) fn batch(&mut self, name: &str, shell: &str, rollback: Option<&str>, writes: &[&str]) {
+        let command =
+            |text: &str| Command { run: vec!["sh".into(), "-c".into(), text.into()], timeout_s: 20 };
         self.enhancement.batch.push(BatchStep {
             name: name.parse().unwrap(),
             run: command(shell),
@@ -263,7 +267,7 @@ impl Lab {
         });
     }
 
-    pub fn workplace(&self, disk: Arc<dyn Disk>) -> Workplace {
+    pub(crate) fn workplace(&self, disk: Arc<dyn Disk>) -> Workplace {
         let base = self.base();
         Workplace {
             target: Target {
@@ -282,7 +286,7 @@ impl Lab {
         }
     }
 
-    pub fn databases(&self) -> Vec<Box<dyn Database>> {
+    pub(crate) fn databases(&self) -> Vec<Box<dyn Database>> {
         let file = self.base().join("site/app.db");
         let open = || -> Box<dyn Database> {
             let database = SqliteDatabase::new("main".parse().unwrap(), file.clone());
@@ -291,7 +295,7 @@ impl Lab {
         if self.database { vec![open()] } else { Vec::new() }
     }
 
-    pub fn plan(&self) -> Result<Plan, PlanError> {
+    pub(crate) fn plan(&self) -> Result<Plan, PlanError> {
         let provenance =
             Provenance { trigger: Digest::of(b"trigger"), payload: Digest::of(b"payload"), reason: None };
         let request = PlanRequest {
@@ -306,7 +310,7 @@ impl Lab {
 
     /// Opens the engine. A command that another test starts holds every lock of this process between
     /// its fork and its exec, so the lock is asked for more than once.
-    pub fn open(&self, disk: Arc<dyn Disk>) -> Result<Opened, OpenError> {
+    pub(crate) fn open(&self, disk: Arc<dyn Disk>) -> Result<Opened, OpenError> {
         for _ in 0..100 {
             match Engine::open(self.workplace(Arc::clone(&disk))) {
                 Err(OpenError::Locked { .. }) => std::thread::sleep(Duration::from_millis(10)),
@@ -316,7 +320,7 @@ impl Lab {
         Engine::open(self.workplace(disk))
     }
 
-    pub fn interrupted(&self) -> Interrupted {
+    pub(crate) fn interrupted(&self) -> Interrupted {
         match self.open(Arc::new(RealDisk)).unwrap() {
             Opened::Interrupted(interrupted) => interrupted,
             Opened::Ready(_) => panic!("nothing is open"),
@@ -324,7 +328,7 @@ impl Lab {
     }
 
     /// Plans on the real disk and migrates on `disk`.
-    pub fn migrate_on(&mut self, disk: Arc<dyn Disk>) -> Result<Outcome, Ended> {
+    pub(crate) fn migrate_on(&mut self, disk: Arc<dyn Disk>) -> Result<Outcome, Ended> {
         let plan = self.plan().map_err(Ended::Plan)?;
         let Opened::Ready(mut engine) = self.open(disk).map_err(Ended::Open)? else { panic!("one is open") };
         let mut databases = self.databases();
@@ -335,20 +339,24 @@ impl Lab {
         engine.migrate(&plan, &self.payload, &mut party).map_err(Ended::Engine)
     }
 
-    pub fn migrate(&mut self) -> Outcome {
+    pub(crate) fn migrate(&mut self) -> Outcome {
         self.migrate_on(Arc::new(RealDisk)).unwrap()
     }
 
     /// Recovers on `disk` if a migration is open; `None` when none is.
-    pub fn recover_on(&mut self, disk: Arc<dyn Disk>) -> Result<Option<Outcome>, Ended> {
+    pub(crate) fn recover_on(&mut self, disk: Arc<dyn Disk>) -> Result<Option<Outcome>, Ended> {
         match self.open(disk).map_err(Ended::Open)? {
             Opened::Ready(_) => Ok(None),
             Opened::Interrupted(interrupted) => {
                 let mut databases = self.databases();
                 let mut events = Events::default();
                 let stop = AtomicBool::new(false);
-                let mut party =
-                    Party { databases: &mut databases, steps: &mut self.steps, observer: &mut events, stop: &stop };
+                let mut party = Party {
+                    databases: &mut databases,
+                    steps: &mut self.steps,
+                    observer: &mut events,
+                    stop: &stop,
+                };
                 match interrupted.recover(&mut party).map_err(Ended::Engine)? {
                     Recovered::Settled(_, outcome) | Recovered::Blocked(outcome) => Ok(Some(outcome)),
                 }
@@ -356,18 +364,18 @@ impl Lab {
         }
     }
 
-    pub fn recover(&mut self) -> Option<Outcome> {
+    pub(crate) fn recover(&mut self) -> Option<Outcome> {
         self.recover_on(Arc::new(RealDisk)).unwrap()
     }
 
     /// What the testkit sees of root and database.
-    pub fn seen(&self) -> Seen {
+    pub(crate) fn seen(&self) -> Seen {
         let database = self.database.then(|| sqlite::dump(&self.database_path()).unwrap());
         Seen { tree: walk::fingerprint(&self.root()).unwrap(), database }
     }
 
     /// The names in the work directory that are not there between migrations.
-    pub fn leftovers(&self) -> Vec<String> {
+    pub(crate) fn leftovers(&self) -> Vec<String> {
         let work = self.dir.path().join("site/.tmp-work-live");
         let Ok(entries) = fs::read_dir(work) else { return Vec::new() };
         let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -377,15 +385,15 @@ impl Lab {
 
 /// Why a migration has no outcome.
 #[derive(Debug)]
-pub enum Ended {
+pub(crate) enum Ended {
     Plan(PlanError),
-    Open(OpenError),
-    Engine(EngineError),
+    Open(#[expect(dead_code, reason = "shown by Debug")] OpenError),
+    Engine(#[expect(dead_code, reason = "shown by Debug")] EngineError),
 }
 
 /// Nothing at all differs.
 #[track_caller]
-pub fn assert_same(before: &Seen, after: &Seen) {
+pub(crate) fn assert_same(before: &Seen, after: &Seen) {
     let mut lines = walk::diff(&before.tree, &after.tree);
     if let (Some(before), Some(after)) = (&before.database, &after.database) {
         lines.extend(sqlite::diff(before, after));
@@ -393,10 +401,6 @@ pub fn assert_same(before: &Seen, after: &Seen) {
     assert!(lines.is_empty(), "{}", lines.join("\n"));
 }
 
-pub fn text(path: impl AsRef<Path>) -> String {
+pub(crate) fn text(path: impl AsRef<Path>) -> String {
     fs::read_to_string(path).unwrap()
-}
-
-pub fn utf8(path: &Path) -> &Utf8Path {
-    Utf8Path::from_path(path).unwrap()
 }

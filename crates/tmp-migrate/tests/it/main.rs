@@ -1,0 +1,9 @@
+//! The engine on a real file system with a real database, judged by the testkit's eye.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+#![expect(clippy::disallowed_methods, reason = "tests build their own trees and read the clock")]
+
+mod common;
+mod every_step;
+mod first;
+mod properties;
