@@ -35,8 +35,8 @@ impl Scene {
         fs::write(original.join("tmp.yaml"), CONFIGURATION)?;
         scene.write_enhancement()?;
         scene.reset()?;
-        let package = scene.tmp().arg("package").arg(scene.enhancement()).arg("-o").arg(scene.trigger());
-        package.count()?;
+        let package = scene.tmp().arg("package").arg(scene.enhancement()).arg("--base").arg(scene.root());
+        package.arg("-o").arg(scene.trigger()).count()?;
         Ok(scene)
     }
 
