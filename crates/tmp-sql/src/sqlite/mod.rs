@@ -157,7 +157,12 @@ impl Database for SqliteDatabase {
     }
 
     fn release(&mut self) {
-        self.session = None;
+        if let Some(mut session) = self.session.take()
+            && session.roll_back(&self.name).is_ok()
+            && beside(self.resolved().as_std_path(), "-journal").exists()
+        {
+            session::remove_stale_journal(&session.connection);
+        }
     }
 }
 

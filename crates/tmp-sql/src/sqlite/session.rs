@@ -135,6 +135,17 @@ impl Session {
     }
 }
 
+/// Takes away a journal that a killed process left before its header was written. SQLite sees nothing to
+/// roll back in it and leaves it until the next transaction that writes. A connection that changes from a
+/// mode which keeps the journal to one that does not removes it, if nobody holds the lock for writing;
+/// otherwise the journal is in use, or the next writer removes it.
+pub(super) fn remove_stale_journal(connection: &Connection) {
+    if journal_mode(connection).is_ok_and(|mode| mode == "delete") {
+        let _ = connection
+            .execute_batch("PRAGMA main.journal_mode = TRUNCATE; PRAGMA main.journal_mode = DELETE");
+    }
+}
+
 /// The journal mode, in lower case.
 pub(super) fn journal_mode(connection: &Connection) -> rusqlite::Result<String> {
     connection.query_row("PRAGMA main.journal_mode", [], |row| row.get(0))
@@ -151,4 +162,29 @@ pub(super) fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
 pub(super) fn commit_nothing(connection: &Connection) -> rusqlite::Result<()> {
     let version: i64 = connection.query_row("PRAGMA main.user_version", [], |row| row.get(0))?;
     connection.execute_batch(&format!("PRAGMA main.user_version = {version}; COMMIT"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_prelude_holds_in_both_journal_modes() {
+        for mode in ["delete", "wal"] {
+            let folder = tempfile::tempdir().unwrap();
+            let file = camino::Utf8PathBuf::try_from(folder.path().join("a.db")).unwrap();
+            let made = Connection::open(&file).unwrap();
+            made.execute_batch(&format!("PRAGMA journal_mode = {mode}; CREATE TABLE t(a)")).unwrap();
+            drop(made);
+            let session = Session::open(&"a".parse().unwrap(), &file, Duration::ZERO).unwrap();
+            assert_eq!(journal_mode(&session.connection).unwrap(), mode);
+            let number = |pragma: &str| -> i64 {
+                session.connection.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get(0)).unwrap()
+            };
+            assert_eq!(number("synchronous"), 3);
+            assert_eq!(number("foreign_keys"), 0);
+            assert_eq!(number("trusted_schema"), 0);
+            assert!(session.connection.execute_batch("ATTACH ':memory:' AS x").is_err());
+        }
+    }
 }
