@@ -74,7 +74,7 @@ pub(crate) enum Command {
     Inspect(command::inspect::Inspect),
     /// Show what a trigger file would do here, and the way back; change nothing
     Plan(command::plan::Plan),
-    /// Migrate
+    /// Migrate one trigger file
     Run(command::run::Run),
     /// Show what is installed where, and what is open
     Status(command::status::Status),

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use tmp_core::outcome::Outcome;
 
 /// How a command ended. Wrong usage, 2, is clap's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
     /// Done, or nothing to do.
     Done = 0,
@@ -35,6 +35,18 @@ impl Exit {
     /// The number.
     pub(crate) const fn code(self) -> u8 {
         self as u8
+    }
+
+    /// Sorts what several sites came to: the higher, the more a person is needed.
+    pub(crate) const fn gravity(self) -> u8 {
+        match self {
+            Self::Done | Self::Differences => 0,
+            Self::NotNow => 1,
+            Self::RolledBack => 2,
+            Self::Error | Self::Usage | Self::InvalidInput | Self::NotPermitted | Self::PreCheck => 3,
+            Self::InDoubt => 4,
+            Self::RollbackFailed => 5,
+        }
     }
 
     /// What an outcome ends a command with.

@@ -98,10 +98,14 @@ impl Failure {
         self
     }
 
-    /// The report for people, without a line feed at its end.
-    pub(crate) fn text(&self, color: bool, width: usize) -> String {
+    /// The report for people, without a line feed at its end; lines are not broken without a width.
+    pub(crate) fn text(&self, color: bool, width: Option<usize>) -> String {
         let theme = if color { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
-        let handler = GraphicalReportHandler::new_themed(theme).with_width(width).with_links(false);
+        let handler = GraphicalReportHandler::new_themed(theme).with_links(false);
+        let handler = match width {
+            Some(width) => handler.with_width(width),
+            None => handler.with_wrap_lines(false),
+        };
         let mut text = String::new();
         match handler.render_report(&mut text, self) {
             Ok(()) => text.trim_end().to_owned(),
@@ -189,7 +193,8 @@ impl Diagnostic for Failure {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.subject.is_empty() {
+        // An excerpt says itself where it stands.
+        if !self.subject.is_empty() && self.excerpt.is_none() {
             write!(f, "{}: ", self.subject)?;
         }
         f.write_str(&self.message)

@@ -125,8 +125,8 @@ impl Output {
 
     /// An error on standard error: an object with `--json`, else the report for people.
     pub(crate) fn failure(&self, failure: &Failure) {
-        let width = 100;
-        let text = if self.json { failure.json().to_string() } else { failure.text(self.color, width) };
+        let text =
+            if self.json { failure.json().to_string() } else { failure.text(self.color, terminal_width()) };
         let _ = writeln!(anstream::stderr(), "{text}");
     }
 
@@ -154,4 +154,10 @@ impl Output {
     pub(crate) fn draws(&self) -> bool {
         !self.quiet && !self.json && io::stderr().is_terminal()
     }
+}
+
+/// Columns of the terminal that messages go to; `None` where that is none.
+fn terminal_width() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(io::stderr()).ok()?;
+    (size.ws_col > 0).then_some(usize::from(size.ws_col))
 }

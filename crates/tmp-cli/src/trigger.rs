@@ -1,6 +1,7 @@
 //! A trigger file and the site it is for.
 
 use camino::Utf8Path;
+use serde::Serialize;
 use tmp_core::{EnhancementId, EnvironmentName};
 use tmp_migrate::MigrationSummary;
 use tmp_trigger::{Trigger, VerifiedTrigger};
@@ -10,6 +11,7 @@ use crate::{
     exit::Exit,
     failure::{Failure, Fault},
     files, journals,
+    output::Report,
     site::{self, SiteFlag},
 };
 
@@ -48,16 +50,30 @@ pub(crate) fn site_of<'a>(
     Ok(site)
 }
 
-/// The migration that put this very payload in place at a site, if one did and none of the same
+/// A payload that needs no migration.
+#[derive(Debug, Serialize)]
+pub(crate) struct InPlace {
+    /// The migration that put it in place.
+    migration: String,
+    /// Where.
+    site: String,
+}
+
+impl Report for InPlace {
+    const SCHEMA: &'static str = "tmp.in-place/v1";
+
+    fn text(&self) -> String {
+        format!("nothing to do: migration {} put this payload in place at {}\n", self.migration, self.site)
+    }
+}
+
+/// Whether this very payload is in place at a site: some migration put it there, and none of the same
 /// enhancement came after it.
-pub(crate) fn in_place<'a>(
-    trigger: &VerifiedTrigger,
-    site: &Site,
-    all: &'a [MigrationSummary],
-) -> Option<&'a MigrationSummary> {
+pub(crate) fn in_place(trigger: &VerifiedTrigger, site: &Site, all: &[MigrationSummary]) -> Option<InPlace> {
     let id = &trigger.enhancement().id;
     let newest = all.iter().rfind(|summary| installed(summary, site) && summary.enhancement == *id)?;
-    (newest.payload == trigger.provenance(None).payload).then_some(newest)
+    let same = newest.payload == trigger.payload();
+    same.then(|| InPlace { migration: newest.id.to_string(), site: site.to_string() })
 }
 
 /// What the journals say against migrating a trigger file into a site.

@@ -52,11 +52,20 @@ impl Report for Head<'_> {
     }
 }
 
-impl Report for Record {
+#[derive(Debug, Serialize)]
+struct Line<'a> {
+    #[serde(flatten)]
+    record: &'a Record,
+    #[serde(skip)]
+    plan: &'a Plan,
+}
+
+impl Report for Line<'_> {
     const SCHEMA: &'static str = "tmp.record/v1";
 
     fn text(&self) -> String {
-        format!("{}  {:16} {}", render::instant(self.at), self.fact.name(), details(&self.fact))
+        let Record { at, fact } = self.record;
+        format!("{}  {:16} {}", render::instant(*at), fact.name(), details(fact, self.plan))
             .trim_end()
             .to_owned()
             + "\n"
@@ -77,7 +86,9 @@ impl Log {
             if shown.is_none() {
                 out.report(&head(&plan));
             }
-            records.iter().skip(shown.unwrap_or(0)).for_each(|record| out.report(record));
+            for record in records.iter().skip(shown.unwrap_or(0)) {
+                out.report(&Line { record, plan: &plan });
+            }
             shown = Some(records.len());
             if !self.follow || out.is_lost() || is_over(phase) {
                 return Ok(Exit::Done);
@@ -104,7 +115,10 @@ const fn is_over(phase: Phase) -> bool {
     matches!(phase, Phase::CleanedUp | Phase::RolledBack | Phase::RollbackFailed | Phase::Resolved)
 }
 
-fn details(fact: &Fact) -> String {
+fn details(fact: &Fact, plan: &Plan) -> String {
+    let named = |step: &usize| {
+        plan.steps.get(*step).map_or_else(|| format!("step {}", step + 1), |step| step.name.to_string())
+    };
     match fact {
         Fact::Begin { pid, .. } => format!("process {pid}"),
         Fact::Archived { snapshot } => format!("snapshot {snapshot}"),
@@ -112,9 +126,9 @@ fn details(fact: &Fact) -> String {
             format!("{} staged or parked", render::count(site.operations.len() as u64, "operation"))
         }
         Fact::StepIntent { name, .. } => format!("{name} is about to run"),
-        Fact::StepDone { step } => format!("step {} ran", step + 1),
-        Fact::UndoIntent { step } => format!("step {} is about to be undone", step + 1),
-        Fact::UndoDone { step } => format!("step {} was undone", step + 1),
+        Fact::StepDone { step } => format!("{} ran", named(step)),
+        Fact::UndoIntent { step } => format!("{} is about to be undone", named(step)),
+        Fact::UndoDone { step } => format!("{} was undone", named(step)),
         Fact::Committed { findings, .. } => findings.join("; "),
         Fact::CleanedUp { kept } if kept.is_empty() => String::new(),
         Fact::CleanedUp { kept } => format!("kept: {}", kept.join(", ")),

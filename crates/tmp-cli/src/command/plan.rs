@@ -9,6 +9,7 @@ use std::{
 use camino::{Utf8Path, Utf8PathBuf};
 use tmp_core::{EnvironmentName, contents::Contents, enhancement::SqlRollback, plan::Plan as Steps};
 use tmp_disk::Tree;
+use tmp_migrate::MigrationSummary;
 use tmp_trigger::VerifiedTrigger;
 
 use crate::{
@@ -62,20 +63,28 @@ impl Plan {
         let config = Config::load(globals)?;
         let trigger = trigger::open(&self.file)?;
         let site = trigger::site_of(&trigger, &config, &self.site, self.environment)?;
+        let all = journals::all(&config)?;
+        if let Some(done) = trigger::in_place(&trigger, site, &all) {
+            out.report(&done);
+            return Ok(Exit::Done);
+        }
         let mut crew = Crew::of(site, &Arc::new(AtomicBool::new(false)), out);
         let plan = planning::make(&config, site, &trigger, None, &mut crew)?;
         drop(crew);
-        let view = view(&config, site, &trigger, plan)?;
-        out.report(&view);
-        Ok(if self.exit_code && view.to_do { Exit::Differences } else { Exit::Done })
+        out.report(&view(&config, site, &trigger, plan, &all)?);
+        Ok(if self.exit_code { Exit::Differences } else { Exit::Done })
     }
 }
 
-fn view(config: &Config, site: &Site, trigger: &VerifiedTrigger, plan: Steps) -> Result<PlanView, Failure> {
-    let all = journals::all(config)?;
+fn view(
+    config: &Config,
+    site: &Site,
+    trigger: &VerifiedTrigger,
+    plan: Steps,
+    all: &[MigrationSummary],
+) -> Result<PlanView, Failure> {
     let open = all.iter().find(|summary| journals::is_at(summary, site) && journals::is_open(summary));
-    let mut notes: Vec<_> =
-        trigger::objections(trigger, site, &all).iter().map(ToString::to_string).collect();
+    let mut notes: Vec<_> = trigger::objections(trigger, site, all).iter().map(ToString::to_string).collect();
     notes.extend(
         open.map(|open| format!("migration {} is open here ({}); it is settled first", open.id, open.phase)),
     );
@@ -83,7 +92,6 @@ fn view(config: &Config, site: &Site, trigger: &VerifiedTrigger, plan: Steps) ->
     let tree = Tree::open(&opening::disk(), Path::new(&site.root)).map_err(Failure::unexpected)?;
     let archive = opening::workplace(config, site).archive();
     Ok(PlanView {
-        to_do: trigger::in_place(trigger, site, &all).is_none(),
         packaged_for: (header.environment != site.environment).then(|| header.environment.to_string()),
         steps: steps::lines(&plan, archive.as_str()),
         commit_point: steps::commit_point(&plan),

@@ -10,7 +10,6 @@ use crate::{
     config::{Config, Site},
     exit::Exit,
     failure::Failure,
-    journals,
     opening::{self, Crew},
     output::{Output, Report},
     render::outcome::Ended,
@@ -39,23 +38,24 @@ impl Report for Nothing {
 }
 
 impl Recover {
-    /// Recovers every site with an open migration. Ends with the gravest outcome's exit code.
+    /// Recovers every site with an open migration, and tidies up where one died before it had a journal.
+    /// Goes on at the next site when one cannot be recovered; ends with the gravest exit code.
     pub(crate) fn run(&self, globals: &Globals, out: &mut Output) -> Result<Exit, Failure> {
         let config = Config::load(globals)?;
         let named = self.site.name()?.map(|name| site::named(&config, &name)).transpose()?;
-        let all = journals::all(&config)?;
-        let open = |site: &&Site| {
-            all.iter().any(|summary| journals::is_open(summary) && journals::is_at(summary, site))
-        };
+        // Where no migration ever began there is no work directory, and none is made.
         let sites: Vec<_> = match named {
             Some(site) => vec![site],
-            None => config.sites.iter().filter(open).collect(),
+            None => config.sites.iter().filter(|site| site.work.is_dir()).collect(),
         };
         let stop = signals::install().map_err(Failure::unexpected)?;
-        let mut gravest = None;
+        let mut gravest: Option<Exit> = None;
         for site in sites {
-            let ended = recover(&config, site, &stop, out)?;
-            gravest = gravest.max(ended);
+            let ended = recover(&config, site, &stop, out).unwrap_or_else(|failure| {
+                out.failure(&failure);
+                Some(failure.exit)
+            });
+            gravest = gravest.into_iter().chain(ended).max_by_key(|exit| exit.gravity());
         }
         Ok(gravest.unwrap_or_else(|| {
             out.report(&Nothing { recovered: 0 });

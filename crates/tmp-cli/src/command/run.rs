@@ -3,7 +3,6 @@
 use std::sync::{Arc, atomic::AtomicBool};
 
 use camino::Utf8PathBuf;
-use serde::Serialize;
 use tmp_core::{Phase, plan::Plan};
 use tmp_migrate::{Engine, MigrationSummary, Opened};
 use tmp_trigger::VerifiedTrigger;
@@ -15,12 +14,12 @@ use crate::{
     failure::Failure,
     journals,
     opening::{self, Crew},
-    output::{Output, Report},
+    output::Output,
     planning,
     render::outcome::Ended,
     signals,
     site::SiteFlag,
-    trigger,
+    trigger::{self, InPlace},
 };
 
 /// Arguments of `tmp run`.
@@ -36,20 +35,6 @@ pub(crate) struct Run {
     reason: Option<String>,
     #[command(flatten)]
     site: SiteFlag,
-}
-
-#[derive(Debug, Serialize)]
-struct InPlace {
-    migration: String,
-    site: String,
-}
-
-impl Report for InPlace {
-    const SCHEMA: &'static str = "tmp.in-place/v1";
-
-    fn text(&self) -> String {
-        format!("nothing to do: migration {} put this payload in place at {}\n", self.migration, self.site)
-    }
 }
 
 impl Run {
@@ -126,11 +111,8 @@ impl Migration<'_> {
     }
 
     fn look(&self, all: &[MigrationSummary], crew: &mut Crew) -> Result<Look, Failure> {
-        if let Some(summary) = trigger::in_place(self.trigger, self.site, all) {
-            return Ok(Look::Done(InPlace {
-                migration: summary.id.to_string(),
-                site: self.site.to_string(),
-            }));
+        if let Some(done) = trigger::in_place(self.trigger, self.site, all) {
+            return Ok(Look::Done(done));
         }
         let objections = trigger::objections(self.trigger, self.site, all);
         if !objections.is_empty() {

@@ -62,6 +62,9 @@ pub(crate) fn table<const N: usize>(
     rows.into_iter().for_each(|row| {
         table.add_row(row);
     });
+    table.column_iter_mut().for_each(|column| {
+        column.set_padding((0, 2));
+    });
     let mut text = String::new();
     for line in table.lines() {
         push!(text, "{}\n", line.trim_end());

@@ -15,8 +15,6 @@ use crate::output::Report;
 /// Everything there is to know about a migration beforehand.
 #[derive(Debug, Serialize)]
 pub(crate) struct PlanView {
-    /// Whether there is something to do.
-    pub(crate) to_do: bool,
     /// What it was packaged for, where that is another environment.
     pub(crate) packaged_for: Option<String>,
     /// Steps in order, each with its way back.
@@ -99,9 +97,6 @@ impl PlanView {
     }
 
     fn steps(&self) -> String {
-        if !self.to_do {
-            return "Nothing to do: this payload is in place here already.\n".into();
-        }
         let mut text = String::from("What will happen, and the way back of each step\n");
         for (at, step) in self.steps.iter().enumerate() {
             push!(text, "{:3}. {}\n     <- {}\n", at + 1, step.what, step.way_back);

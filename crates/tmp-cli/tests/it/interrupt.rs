@@ -1,0 +1,133 @@
+//! Migrations that are stopped, killed, blocked or met by another.
+
+use std::{
+    process::{Child, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::support::{ENHANCEMENT, Place, settings};
+use rustix::process::{Pid, Signal, kill_process};
+
+const NOW: &[&str] = &["--now", "--reason", "interruption test"];
+
+/// A check that waits for the file `go`, and then passes.
+const WAITING: &str = "#!/bin/sh\ntouch ../waits\nwhile [ ! -e ../go ]; do sleep 0.05; done\n";
+
+fn waiting() -> (Place, String) {
+    let place = Place::billing();
+    place.write("fee/files/bin/fee", WAITING);
+    let file = place.package("fee");
+    (place, file)
+}
+
+fn run(file: &str) -> Vec<&str> {
+    [&["run", file], NOW].concat()
+}
+
+/// Starts a migration and comes back when its check waits.
+fn begin(place: &Place, file: &str) -> Child {
+    let mut command = place.command(&run(file));
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let since = Instant::now();
+    while !place.path("waits").exists() {
+        assert!(since.elapsed() < Duration::from_secs(30), "the check never ran");
+        thread::sleep(Duration::from_millis(10));
+    }
+    child
+}
+
+fn signal(child: &Child, signal: Signal) {
+    kill_process(Pid::from_raw(child.id().cast_signed()).unwrap(), signal).unwrap();
+}
+
+/// How the process ended and what it said.
+fn end(child: Child) -> (Option<i32>, String) {
+    let ended = child.wait_with_output().unwrap();
+    (
+        ended.status.code(),
+        String::from_utf8_lossy(&ended.stdout).into_owned() + &String::from_utf8_lossy(&ended.stderr),
+    )
+}
+
+#[test]
+fn while_one_runs_another_comes_later() {
+    let (place, file) = waiting();
+    let child = begin(&place, &file);
+    let refused = place.ends(75, &run(&file));
+    assert!(refused.err.contains("another process works on this target"), "{}", refused.err);
+    place.ends(75, &["recover"]);
+    assert!(place.ends(0, &["status"]).out.contains("open, checking"));
+    let id = place.json(&["history"])["migrations"][0]["id"].as_str().unwrap().to_owned();
+    let follower = place.command(&["log", "-f", &id]).stdout(Stdio::piped()).spawn().unwrap();
+    place.write("go", "");
+    assert_eq!(end(child).0, Some(0));
+    assert!(end(follower).1.contains("CLEANED_UP"));
+}
+
+#[test]
+fn the_first_signal_finishes_the_step_and_rolls_back() {
+    for first in [Signal::INT, Signal::TERM, Signal::HUP] {
+        let (place, file) = waiting();
+        let before = place.model();
+        let child = begin(&place, &file);
+        signal(&child, first);
+        thread::sleep(Duration::from_millis(50));
+        place.write("go", "");
+        let (code, said) = end(child);
+        assert_eq!(code, Some(10), "{first:?}: {said}");
+        assert_eq!(place.model(), before, "{first:?}");
+    }
+}
+
+#[test]
+fn the_second_signal_leaves_the_rest_to_recovery() {
+    let (place, file) = waiting();
+    let before = place.model();
+    let child = begin(&place, &file);
+    signal(&child, Signal::INT);
+    thread::sleep(Duration::from_millis(100));
+    signal(&child, Signal::INT);
+    assert_eq!(end(child).0, Some(130));
+    place.write("go", "");
+    let recovered = place.ends(10, &["recover"]);
+    settings(&place).bind(|| insta::assert_snapshot!(recovered.out));
+    assert_eq!(place.model(), before);
+    assert!(place.ends(0, &["recover"]).out.starts_with("nothing to recover"));
+}
+
+#[test]
+fn a_new_run_recovers_the_old_one_first_and_says_so() {
+    let (place, file) = waiting();
+    let mut child = begin(&place, &file);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    place.write("go", "");
+    let ran = place.ends(0, &run(&file));
+    assert!(ran.err.contains("was interrupted while checking; recovering"), "{}", ran.err);
+    assert!(ran.out.contains("ROLLED BACK") && ran.out.contains("MIGRATED"), "{}", ran.out);
+}
+
+#[test]
+fn a_failed_rollback_blocks_until_a_person_resolves_it() {
+    let place = Place::billing();
+    let text = ENHANCEMENT.to_owned() + "batch:\n  - {name: reindex, run: [bin/fee], rollback: [bin/undo]}\n";
+    place.write("fee/enhancement.yaml", &text.replace("run: [bin/fee]}\nbatch", "run: [bin/no]}\nbatch"));
+    place.write("fee/files/bin/no", "#!/bin/sh\nexit 1\n");
+    place.write("fee/files/bin/undo", "#!/bin/sh\necho cannot >&2\nexit 1\n");
+    let file = place.package("fee");
+    let failed = place.ends(11, &run(&file));
+    settings(&place).bind(|| insta::assert_snapshot!("rollback_failed", failed.out));
+    assert!(place.ends(0, &["status"]).out.contains("ROLLBACK FAILED"));
+    assert!(place.ends(11, &["recover"]).out.contains("ROLLBACK FAILED"));
+    let blocked = place.ends(11, &run(&file));
+    assert!(blocked.err.contains("is blocked by migration"), "{}", blocked.err);
+    place.ends(5, &["doctor"]);
+    place.ends(4, &["resolve", "model-1", "--reason", "put right"]);
+    place.ends(4, &["resolve", "model-1", "--reason", "put right", "--confirm", "hq"]);
+    let resolve =
+        ["resolve", "model-1", "--reason", "put right", "--confirm", "model-1", "--accept-differences"];
+    assert!(place.ends(0, &resolve).out.starts_with("resolved"));
+    assert!(place.ends(0, &["status"]).out.contains("resolved"));
+    place.ends(0, &["doctor"]);
+}

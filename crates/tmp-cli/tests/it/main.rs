@@ -1,0 +1,13 @@
+//! The real binary from outside: what people type, what they see, and what the target looks like after.
+#![cfg(test)]
+#![expect(clippy::disallowed_methods, reason = "tests build their own trees")]
+
+mod author;
+mod config;
+mod demo;
+mod help;
+mod interrupt;
+mod kill;
+mod operate;
+mod rules;
+mod support;
