@@ -92,30 +92,23 @@ fn under_the_lock(
     mut session: Session,
 ) -> Result<Undone, DatabaseError> {
     let said = told(check.name, DOING);
-    // Not before the lock is held: a connection that keeps its locks keeps the shared one too while it
-    // waits, and the writer it waits for could never commit.
-    session.lock(check.name)?;
-    session.connection.execute_batch("PRAGMA main.locking_mode = EXCLUSIVE").map_err(&said)?;
+    lock_for_good(check.name, &session)?;
     if !check.wants_restore(&session.connection)? {
         session::commit_nothing(&session.connection).map_err(&said)?;
-        return close(check.name, &session.connection).map(|()| Undone::Before);
+        return Ok(Undone::Before);
     }
     session.roll_back(check.name)?;
     let step =
         Backup::new(copy, &mut session.connection).and_then(|backup| backup.step(-1)).map_err(&said)?;
-    done(check.name, step)?;
-    close(check.name, &session.connection).map(|()| Undone::Exact)
+    done(check.name, step).map(|()| Undone::Exact)
 }
 
-/// Gives the lock back and takes the journal away, which a connection with `locking_mode = EXCLUSIVE`
-/// keeps: it goes when the mode changes from one that keeps it to one that does not.
-fn close(name: &DatabaseName, connection: &Connection) -> Result<(), DatabaseError> {
-    connection
-        .execute_batch(
-            "PRAGMA main.journal_mode = TRUNCATE; PRAGMA main.locking_mode = NORMAL; \
-             SELECT 1 FROM main.sqlite_schema; PRAGMA main.journal_mode = DELETE",
-        )
-        .map_err(told(name, DOING))
+/// Opens a transaction whose exclusive lock stays until the connection is closed, which also takes the
+/// journal away. The mode is not set before the lock is held: a connection that keeps its locks keeps the
+/// shared one too while it waits, and the writer it waits for could never commit.
+fn lock_for_good(name: &DatabaseName, session: &Session) -> Result<(), DatabaseError> {
+    session.lock(name)?;
+    session.connection.execute_batch("PRAGMA main.locking_mode = EXCLUSIVE").map_err(told(name, DOING))
 }
 
 fn through_the_log(
@@ -148,5 +141,29 @@ fn done(name: &DatabaseName, step: StepResult) -> Result<(), DatabaseError> {
             message: "somebody else holds its lock".to_owned(),
         }),
         other => Err(engine(name, DOING, format!("it stopped early: {other:?}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lock_outlives_the_transaction_and_the_journal_does_not_outlive_the_connection() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = camino::Utf8PathBuf::try_from(folder.path().join("a.db")).unwrap();
+        let other = Connection::open(&file).unwrap();
+        other.execute_batch("CREATE TABLE t(a)").unwrap();
+        other.busy_timeout(std::time::Duration::ZERO).unwrap();
+        let name: DatabaseName = "a".parse().unwrap();
+        let mut session = Session::open(&name, &file, std::time::Duration::ZERO).unwrap();
+        lock_for_good(&name, &session).unwrap();
+        session.roll_back(&name).unwrap();
+        assert!(other.execute_batch("INSERT INTO t VALUES (1)").is_err());
+        session.connection.execute_batch("INSERT INTO t VALUES (2)").unwrap();
+        assert!(other.execute_batch("INSERT INTO t VALUES (3)").is_err());
+        drop(session);
+        assert!(!std::fs::exists(format!("{file}-journal")).unwrap());
+        other.execute_batch("INSERT INTO t VALUES (4)").unwrap();
     }
 }

@@ -19,6 +19,7 @@ fn the_copy_comes_back_whole() {
             let (mut target, before, committed) = shop.migrate(change);
             let copy = shop.path("copy.db");
             assert_eq!(target.restore_from(&copy, &marker(1), &committed).unwrap(), Undone::Exact);
+            assert_eq!(shop.side_files(), Vec::<String>::new());
             assert_eq!(target.fingerprint().unwrap(), before);
             assert_eq!(target.restore_from(&copy, &marker(1), &committed).unwrap(), Undone::Before);
             target.release();
@@ -93,6 +94,35 @@ fn a_writer_that_commits_while_it_is_waited_for_is_seen() {
         let result = target.restore_from(&shop.path("copy.db"), &marker(1), &committed);
         writer.join().unwrap();
         assert!(matches!(result, Err(DatabaseError::WrittenSince { .. })), "{mode:?}: {result:?}");
+    }
+}
+
+#[test]
+fn no_write_slips_in_between_comparison_and_restore() {
+    for mode in MODES {
+        for round in 0..20 {
+            let shop = Shop::new(mode);
+            let (mut target, _, committed) = shop.migrate(CHANGE);
+            let other = shop.other();
+            let writer = std::thread::spawn(move || {
+                // Until the lock is seen to be held nothing is written, then as soon as it can be.
+                while other.execute_batch("BEGIN IMMEDIATE").is_ok() {
+                    other.execute_batch("ROLLBACK").unwrap();
+                }
+                while other.execute_batch("INSERT INTO customer(id, name) VALUES (77, 'late')").is_err() {}
+            });
+            let mut result =
+                Err(DatabaseError::Misuse { database: "main".parse().unwrap(), doing: "nothing" });
+            while matches!(result, Err(DatabaseError::Busy { .. } | DatabaseError::Misuse { .. })) {
+                result = target.restore_from(&shop.path("copy.db"), &marker(1), &committed);
+            }
+            writer.join().unwrap();
+            assert!(
+                matches!(result, Ok(Undone::Exact) | Err(DatabaseError::WrittenSince { .. })),
+                "{result:?}"
+            );
+            assert!(shop.dump().contains("late"), "{mode:?}, round {round}: lost after {result:?}");
+        }
     }
 }
 
