@@ -18,8 +18,8 @@ pub(crate) const STEPS: usize = 10_000;
 /// Enhancements that one is related to in one way.
 pub(crate) const RELATIONS: usize = 1000;
 
-/// Bytes of one script.
-pub(crate) const SCRIPT: u64 = 16 << 20;
+/// Bytes of one script. Split by tokens, a script takes many times its size in memory.
+pub(crate) const SCRIPT: u64 = 4 << 20;
 
 /// The window of the compressor, as a power of two: what unpacking keeps in memory.
 pub(crate) const WINDOW_LOG: u32 = 23;
