@@ -67,6 +67,10 @@ impl Observer for Teller {
             Form::Json => json("tmp.event/v1", event),
             Form::Silent => {}
             Form::Lines | Form::Bar(_) => {
+                if let (Form::Bar(bar), Event::Done { .. }) = (&self.form, event) {
+                    set_style(bar, WITHOUT_BAR);
+                    bar.set_message("");
+                }
                 if let Some(text) = text(event, self.verbose) {
                     self.line(&text);
                 }
@@ -78,6 +82,7 @@ impl Observer for Teller {
         match &self.form {
             Form::Json => json("tmp.progress/v1", progress),
             Form::Bar(bar) => {
+                set_style(bar, if progress.total > 0 { WITH_BAR } else { WITHOUT_BAR });
                 bar.set_length(progress.total);
                 bar.set_position(progress.done);
                 bar.set_message(progress.work.as_str());
@@ -87,13 +92,23 @@ impl Observer for Teller {
     }
 }
 
+/// How work is drawn whose items are counted.
+const WITH_BAR: &str = "{spinner} {msg} {wide_bar} {pos}/{len}";
+
+/// How other work is drawn.
+const WITHOUT_BAR: &str = "{spinner} {msg}";
+
 fn bar() -> ProgressBar {
     let bar = ProgressBar::new(0);
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {wide_bar} {pos}/{len}") {
-        bar.set_style(style);
-    }
+    set_style(&bar, WITHOUT_BAR);
     bar.enable_steady_tick(Duration::from_millis(100));
     bar
+}
+
+fn set_style(bar: &ProgressBar, template: &str) {
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
 }
 
 fn json<T: Serialize>(schema: &'static str, body: &T) {

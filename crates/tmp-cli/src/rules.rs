@@ -108,6 +108,12 @@ pub(crate) static ALL: &[&Rule] = &[
         explanation: "Its distribution lists the sites it is for.",
     },
     &Rule {
+        id: "expired",
+        title: "A trigger file is past the end of its schedule",
+        explanation: "Whoever set `schedule: {expires: …}` did not mean it to run after that, by hand or otherwise. A time \
+             without an offset counts as over once it is over everywhere on Earth.",
+    },
+    &Rule {
         id: "requires",
         title: "An enhancement that must be there before is not",
         explanation: "`requires` names enhancements that must have been migrated at the same site before. Migrate them first.",

@@ -2,9 +2,10 @@
 
 use camino::Utf8Path;
 use serde::Serialize;
+use time::{Duration, OffsetDateTime, UtcOffset, macros::format_description};
 use tmp_core::{EnhancementId, EnvironmentName};
 use tmp_migrate::MigrationSummary;
-use tmp_trigger::{Trigger, VerifiedTrigger};
+use tmp_trigger::{Trigger, TriggerError, TriggerFault, VerifiedTrigger, source::Moment};
 
 use crate::{
     config::{Config, Site},
@@ -21,11 +22,42 @@ use crate::{
 /// It is not a trigger file, or is damaged in any way: exit 3.
 pub(crate) fn open(file: &Utf8Path) -> Result<VerifiedTrigger, Failure> {
     let path = files::absolute(file)?;
-    let refused = |error| {
-        Failure::caused(Exit::InvalidInput, error)
-            .help("nothing was done with it; package the enhancement again")
+    let refused = |error: TriggerError| {
+        let is_file = !matches!(error.fault, TriggerFault::Read { .. } | TriggerFault::NotAFile);
+        let failure = Failure::caused(Exit::InvalidInput, error);
+        if is_file {
+            failure.help("nothing was done with it; package the enhancement again")
+        } else {
+            failure
+        }
     };
     Trigger::open(path.as_std_path()).map_err(refused)?.verify().map_err(refused)
+}
+
+/// Refuses a trigger file whose schedule has expired, even where it is asked for by hand.
+///
+/// A time without an offset counts as over once it is over everywhere on Earth.
+///
+/// # Errors
+/// It has expired: exit 3.
+pub(crate) fn refuse_expired(trigger: &VerifiedTrigger, now: OffsetDateTime) -> Result<(), Failure> {
+    let Some(end) = trigger.header().schedule.as_ref().and_then(|schedule| schedule.expires.as_ref()) else {
+        return Ok(());
+    };
+    let exact = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
+    let local = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]");
+    let (now, latest) = (now.to_offset(UtcOffset::UTC), now - Duration::hours(12));
+    let over = [now.format(exact), latest.to_offset(UtcOffset::UTC).format(local)]
+        .into_iter()
+        .filter_map(|text| text.ok()?.parse::<Moment>().ok())
+        .any(|moment| !moment.may_begin_before(end));
+    if over {
+        let message = format!("this trigger file expired: its schedule ends at {end}");
+        return Err(Failure::new(Exit::InvalidInput, message)
+            .rule("expired")
+            .help("package it with a new schedule"));
+    }
+    Ok(())
 }
 
 /// The site a trigger file is for. With another `environment` than its own, to look at alone.

@@ -3,12 +3,13 @@
 use std::sync::{Arc, atomic::AtomicBool};
 
 use camino::Utf8PathBuf;
-use tmp_core::{Phase, plan::Plan};
+use tmp_core::{Phase, clock::Clock as _, plan::Plan};
 use tmp_migrate::{Engine, MigrationSummary, Opened};
 use tmp_trigger::VerifiedTrigger;
 
 use crate::{
     args::Globals,
+    clock::SystemClock,
     config::{Config, Site},
     exit::Exit,
     failure::Failure,
@@ -49,6 +50,7 @@ impl Run {
         let config = Config::load(globals)?;
         let trigger = trigger::open(&self.file)?;
         let site = trigger::site_of(&trigger, &config, &self.site, None)?;
+        trigger::refuse_expired(&trigger, SystemClock::new().now())?;
         let stop = signals::install().map_err(Failure::unexpected)?;
         let migration =
             Migration { config: &config, site, trigger: &trigger, reason: self.reason.as_deref(), stop };

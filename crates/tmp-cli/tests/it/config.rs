@@ -101,7 +101,7 @@ fn a_site_is_named_where_there_are_several() {
     let place = Place::billing();
     let text = place.read("tmp.yaml").replace(
         "    production:",
-        "        model-2: {root: second, databases: {main: {sqlite: second.db}}}\n    production:",
+        "        model-2: {root: second, ephemeral: true, databases: {main: {sqlite: second.db}}}\n    production:",
     );
     place.write("tmp.yaml", &text);
     let file = place.package("fee");
@@ -121,4 +121,17 @@ fn doctor_says_what_is_missing() {
     std::fs::rename(place.path("live"), place.path("gone")).unwrap();
     let ill = place.ends(5, &["doctor"]);
     assert!(ill.out.contains("FAULT  billing/production/hq"), "{}", ill.out);
+}
+
+#[test]
+fn paths_are_compared_through_symlinks() {
+    let place = Place::billing();
+    std::os::unix::fs::symlink("model", place.path("alias")).unwrap();
+    let text = place.read("tmp.yaml").replace("hq: {root: live", "hq: {root: alias/bin");
+    place.write("tmp.yaml", &text);
+    let failed = place.ends(3, &["status"]);
+    assert!(failed.err.contains("overlap"), "{}", failed.err);
+    let inside = place.read("tmp.yaml").replace("root: alias/bin", "root: live, work: live/.tmp-work");
+    place.write("tmp.yaml", &inside);
+    place.ends(0, &["status"]);
 }

@@ -119,6 +119,12 @@ fn a_trigger_file_goes_where_it_is_meant_to() {
     place.write("fee/enhancement.yaml", &ENHANCEMENT.replace("system: billing", "system: payroll"));
     place.ends(0, &["package", "fee", "-o", "payroll.trigger"]);
     assert!(place.ends(3, &run("payroll.trigger")).err.contains("payroll"));
+    for (expires, code) in [("2020-01-01", 3), ("2020-01-01T10:00:00+01:00", 3), ("2999-12-31", 0)] {
+        let text = format!("{ENHANCEMENT}schedule: {{expires: \"{expires}\"}}\n");
+        place.write("fee/enhancement.yaml", &text);
+        let file = place.package("fee");
+        assert_eq!(place.ends(code, &run(&file)).err.contains("expired"), code == 3, "{expires}");
+    }
     let sites = ENHANCEMENT.to_owned() + "distribution: {sites: [elsewhere]}\n";
     place.write("fee/enhancement.yaml", &sites);
     place.ends(0, &["package", "fee", "-o", "elsewhere.trigger"]);

@@ -159,10 +159,10 @@ systems:
     ignore: [var/**]
     model:
       sites:
-        model-1: {root: model, databases: {main: {sqlite: model.db}}}
+        model-1: {root: model, ephemeral: true, databases: {main: {sqlite: model.db}}}
     production:
       sites:
-        hq: {root: live, databases: {main: {sqlite: live.db}}}
+        hq: {root: live, ephemeral: true, databases: {main: {sqlite: live.db}}}
 ";
 
 const DATABASE: &str = "CREATE TABLE invoice (id INTEGER PRIMARY KEY, cents INTEGER NOT NULL);
