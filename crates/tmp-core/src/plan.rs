@@ -135,6 +135,8 @@ pub struct PlannedDatabase {
     pub name: DatabaseName,
     /// Its engine.
     pub engine: DatabaseEngine,
+    /// What is worth knowing of it: version, journal mode.
+    pub notes: Vec<String>,
     /// The directories that hold its files, absolute: their modification times are put back.
     pub directories: Vec<Utf8PathBuf>,
 }

@@ -125,7 +125,7 @@ impl<'a> Scene<'a> {
         }
         let expected = if self.story == Story::Forward { 0 } else { 10 };
         if code != expected {
-            wrong.push(format!("exit {code} and not {expected}: {output}"));
+            wrong.insert(0, format!("exit {code} and not {expected}: {output}"));
         }
         Ok(Told { story: self.story, code, seconds, wrong })
     }
@@ -182,9 +182,9 @@ const SCRIPTS: [(&str, &str); 6] = [
     ("010.rollback.sql", "ALTER TABLE unit_of_measure DROP COLUMN review_note;\n"),
     (
         "020.sql",
-        "CREATE TABLE review (auth_name TEXT NOT NULL, code TEXT NOT NULL, name TEXT, PRIMARY KEY (auth_name, code));\nINSERT INTO review SELECT auth_name, code, name FROM ellipsoid UNION SELECT auth_name, code, name FROM prime_meridian UNION SELECT auth_name, code || '-uom', name FROM unit_of_measure;\nCREATE INDEX review_name ON review (name);\n",
+        "CREATE TABLE review (auth_name TEXT NOT NULL, code TEXT NOT NULL, name TEXT, PRIMARY KEY (auth_name, code));\nINSERT INTO review SELECT auth_name, 'ellipsoid ' || code, name FROM ellipsoid;\nINSERT INTO review SELECT auth_name, 'meridian ' || code, name FROM prime_meridian;\nINSERT INTO review SELECT auth_name, 'unit ' || code, name FROM unit_of_measure;\nCREATE INDEX review_name ON review (name);\n",
     ),
     ("020.rollback.sql", "DROP TABLE review;\n"),
     ("020.verify.sql", "SELECT count(*) >= 100 FROM review;\n"),
-    ("030.sql", "INSERT INTO review (auth_name, code) VALUES ('EPSG', '7030'), ('EPSG', '7030');\n"),
+    ("030.sql", "INSERT INTO review (auth_name, code) VALUES ('EPSG', 'ellipsoid 7030');\n"),
 ];

@@ -1,5 +1,7 @@
 //! The journal's file: written record by record, read whole.
 
+use std::io;
+
 use time::OffsetDateTime;
 use tmp_core::{
     Digest, MigrationId, Mode, Phase,
@@ -142,11 +144,31 @@ impl Journal {
         dir: &Dir,
         migration: &MigrationId,
     ) -> Result<(Self, Vec<Record>), JournalError> {
+        Self::replayed(disk, dir, migration, disk.open_file_to_write(At::new(dir, NAME)))
+    }
+
+    /// Reads the journal in `dir` without opening it for more.
+    ///
+    /// # Errors
+    /// As [`Journal::open`].
+    pub fn read(
+        disk: &dyn Disk,
+        dir: &Dir,
+        migration: &MigrationId,
+    ) -> Result<(Phase, Vec<Record>), JournalError> {
+        let (journal, records) = Self::replayed(disk, dir, migration, disk.open_file(At::new(dir, NAME)))?;
+        Ok((journal.phase, records))
+    }
+
+    fn replayed(
+        disk: &dyn Disk,
+        dir: &Dir,
+        migration: &MigrationId,
+        file: io::Result<OpenFile>,
+    ) -> Result<(Self, Vec<Record>), JournalError> {
         let wrap = |source| JournalError::Disk { migration: migration.clone(), source };
+        let file = file.map_err(|source| wrap(DiskError { doing: "open", path: NAME.into(), source }))?;
         let bytes = read_whole(disk, At::new(dir, NAME), LARGEST).map_err(wrap)?;
-        let file = disk
-            .open_file_to_write(At::new(dir, NAME))
-            .map_err(|source| wrap(DiskError { doing: "open", path: NAME.into(), source }))?;
         let mut journal = Self {
             file,
             migration: migration.clone(),
@@ -159,18 +181,6 @@ impl Journal {
         };
         let records = journal.replay(&bytes)?;
         Ok((journal, records))
-    }
-
-    /// Reads the journal in `dir` without opening it for more.
-    ///
-    /// # Errors
-    /// As [`Journal::open`].
-    pub fn read(
-        disk: &dyn Disk,
-        dir: &Dir,
-        migration: &MigrationId,
-    ) -> Result<(Phase, Vec<Record>), JournalError> {
-        Self::open(disk, dir, migration).map(|(journal, records)| (journal.phase, records))
     }
 
     /// Where the migration is.

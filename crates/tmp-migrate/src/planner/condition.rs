@@ -9,7 +9,7 @@ use tmp_core::{
     enhancement::{Enhancement, SqlRollback, TransactionMode},
     module::{Content, Kind},
     path::RESERVED,
-    plan::{Action, Needs, PlannedDatabase, PlannedStep},
+    plan::{Action, Needs, Operation, PlannedDatabase, PlannedStep},
 };
 use tmp_disk::{Durability, Tree};
 
@@ -63,29 +63,29 @@ pub(crate) fn forbidden_paths(root: &Utf8Path, databases: &[Box<dyn Database>]) 
     databases.iter().flat_map(|database| database.files()).filter_map(|file| below(&file)).collect()
 }
 
-/// The one database whose COMMIT will be the commit point, and what is worth saying about it.
+/// The one database whose COMMIT will be the commit point.
 pub(super) fn database(
     enhancement: &Enhancement,
     databases: &mut [Box<dyn Database>],
     faults: &mut Vec<PlanFault>,
-) -> (Option<PlannedDatabase>, Vec<String>) {
+) -> Option<PlannedDatabase> {
     let mut names: Vec<_> = enhancement.sql.iter().map(|change| &change.database).collect();
     names.sort();
     names.dedup();
     let name = match names.as_slice() {
-        [] => return (None, Vec::new()),
+        [] => return None,
         [name] => *name,
         several => {
             let message = format!("it changes {} databases", several.len());
             let help = "one database is the commit point; make one enhancement for each database";
             faults.push(PlanFault::new("several-databases", &enhancement.id, message, help));
-            return (None, Vec::new());
+            return None;
         }
     };
     let Some(database) = databases.iter_mut().find(|database| database.name() == name) else {
         let help = "configure it under `databases` of the site in tmp.yaml";
         faults.push(PlanFault::new("database", name, "this site has no such database", help));
-        return (None, Vec::new());
+        return None;
     };
     let engine = database.engine();
     if let Some(wanted) = enhancement.databases.get(name).filter(|wanted| **wanted != engine) {
@@ -95,7 +95,8 @@ pub(super) fn database(
     let mut notes = Vec::new();
     match database.inspect() {
         Ok(facts) => {
-            notes.extend(facts.notes.iter().map(|note| format!("database {name}: {note}")));
+            notes.push(facts.version);
+            notes.extend(facts.notes);
         }
         Err(error) => {
             let help = "the database must answer before a migration is planned";
@@ -107,7 +108,7 @@ pub(super) fn database(
         database.files().iter().filter_map(|file| file.parent().map(Utf8Path::to_owned)).collect();
     directories.sort();
     directories.dedup();
-    (Some(PlannedDatabase { name: name.clone(), engine, directories }), notes)
+    Some(PlannedDatabase { name: name.clone(), engine, notes, directories })
 }
 
 /// What the migration takes, generously.
@@ -188,17 +189,19 @@ pub(super) fn warnings(tree: &Tree, enhancement: &Enhancement, normalised: &Norm
     for step in enhancement.batch.iter().filter(|step| step.rollback.is_none() && step.writes.is_empty()) {
         warnings.push(format!("batch step {} declares no way back", step.name));
     }
+    let linked = |operation: &&Operation| {
+        operation.replaces == Kind::File
+            && tree.stat(&operation.path).is_ok_and(|stat| stat.is_some_and(|stat| stat.links > 1))
+    };
+    let linked: Vec<&Operation> = normalised.operations.iter().filter(linked).collect();
+    if let Some(first) = linked.first() {
+        let (count, first) = (linked.len(), &first.path);
+        warnings.push(format!(
+            "modules that are one of several names of a file: {count}, such as {first}; what other names the file \
+             has keep the old content unless the enhancement lists them too"
+        ));
+    }
     for operation in &normalised.operations {
-        if operation.replaces == Kind::File
-            && let Ok(Some(stat)) = tree.stat(&operation.path)
-            && stat.links > 1
-        {
-            let links = stat.links - 1;
-            warnings.push(format!(
-                "{} is one of several names of a file; the other {links} keep the old content",
-                operation.path
-            ));
-        }
         if let Action::Put { staged } = &operation.action {
             for module in staged {
                 if matches!(&module.content, Content::File { mode, .. } if mode.changes_identity()) {

@@ -118,7 +118,7 @@ pub fn plan(
     let mut faults = condition::conditions(workplace, request, &tree);
     let forbidden = forbidden_paths(&target.root, databases);
     let normalised = normalise::normalise(&tree, &enhancement.modules, &ignore, &forbidden, &mut faults);
-    let (database, version_notes) = condition::database(enhancement, databases, &mut faults);
+    let database = condition::database(enhancement, databases, &mut faults);
     let steps = steps::checked_part(request, target, &mut faults);
     let (also_archived, written) = writes::expand(&tree, enhancement, &forbidden, &mut faults);
     let needs = condition::needs(&normalised, written, &steps, databases, enhancement, &mut faults);
@@ -126,8 +126,7 @@ pub fn plan(
     if !faults.is_empty() {
         return Err(PlanError { faults });
     }
-    let mut warnings = condition::warnings(&tree, enhancement, &normalised);
-    warnings.extend(version_notes);
+    let warnings = condition::warnings(&tree, enhancement, &normalised);
     Ok(Plan {
         schema: SCHEMA.into(),
         migration: new_id(workplace.clock.now()),
