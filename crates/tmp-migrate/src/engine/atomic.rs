@@ -69,6 +69,12 @@ impl Run<'_, '_> {
                 let text = format!("{} was changed by somebody else after it was planned", operation.path);
                 return Err(Trouble::TurnBack(text));
             }
+            if let Action::SetMode { from, .. } = operation.action
+                && self.site.tree.stat(&operation.path)?.is_none_or(|stat| stat.mode != from)
+            {
+                let text = format!("{} was changed by somebody else after it was planned", operation.path);
+                return Err(Trouble::TurnBack(text));
+            }
             operations.push(PreparedOperation { staged: slot.map(|stat| stat.identity), parked });
         }
         Ok(PreparedSite {

@@ -72,7 +72,7 @@ impl Run<'_, '_> {
     }
 
     fn undo_atomic_part(&mut self) -> Result<Outcome, Stuck> {
-        if let Some(prepared) = self.memory.prepared.clone() {
+        if let Some(prepared) = self.memory.prepared.clone().filter(|_| self.memory.switching) {
             self.switch_back(&prepared)?;
         }
         // The files are the old ones: only now may others see the database again.
@@ -93,8 +93,14 @@ impl Run<'_, '_> {
     }
 
     fn undo_checked_part(&mut self) -> Result<Outcome, Stuck> {
+        // Modules and database go back as a pair, so everything that either needs is looked at before
+        // anything is undone.
+        if let Some(prepared) = &self.memory.prepared {
+            self.proven(prepared)?;
+        }
+        let scripts = self.rollback_scripts()?;
         let failures = self.undo_steps()?;
-        let database = self.undo_database()?;
+        let database = self.undo_database(scripts)?;
         if let Some(prepared) = self.memory.prepared.clone() {
             self.switch_back(&prepared)?;
         }
@@ -131,14 +137,16 @@ impl Run<'_, '_> {
 
     /// Takes the database back to what it was before the migration committed there: by the roll-back
     /// scripts; else, while nobody else wrote, by the archive.
-    fn undo_database(&mut self) -> Result<Option<DatabaseComparison>, Stuck> {
+    fn undo_database(
+        &mut self,
+        scripts: Option<Vec<(String, String)>>,
+    ) -> Result<Option<DatabaseComparison>, Stuck> {
         let Some(marker) = self.memory.prepared.as_ref().and_then(|prepared| prepared.marker.clone()) else {
             return Ok(None);
         };
         let (Some(before), Some(committed)) = (self.memory.before.clone(), self.memory.after.clone()) else {
             return Err(Stuck::InDoubt("the journal has no fingerprint of the database".into()));
         };
-        let scripts = self.rollback_scripts()?;
         let scripts_failed = match &scripts {
             None => "a change of the enhancement goes back by the archive only".to_owned(),
             Some(scripts) => {
@@ -198,7 +206,9 @@ impl Run<'_, '_> {
             match &change.rollback {
                 SqlRollback::Script(_) if change.transaction == TransactionMode::None => {}
                 SqlRollback::Script(script) => {
-                    scripts.push((script.name.clone(), self.folder.script(self.disk(), script)?));
+                    let text = self.folder.script(self.disk(), script);
+                    let text = text.map_err(|error| Stuck::InDoubt(crate::text(&error)))?;
+                    scripts.push((script.name.clone(), text));
                 }
                 SqlRollback::Archive | SqlRollback::Irreversible { .. } => return Ok(None),
             }
@@ -214,6 +224,8 @@ impl Run<'_, '_> {
             return Ok(());
         };
         let disk = self.disk();
+        // Whoever changed a directory before the switch was not TMP.
+        let directories = if self.memory.switching { directories } else { Vec::new() };
         let set = |at: At<'_>, mtime, shown: &str| -> Result<(), DiskError> {
             let stat = disk.stat(at).map_err(DiskError::at("look at", shown))?;
             if stat.is_some_and(|stat| stat.mtime != mtime) {

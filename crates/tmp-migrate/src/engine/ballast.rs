@@ -38,6 +38,11 @@ pub(super) fn release(disk: &dyn Disk, dir: &Dir) -> io::Result<()> {
     }
 }
 
+/// Whether an error says that there is no room.
+pub(super) fn is_no_room(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
 /// Does something of the way back; when there is no room for it, gives the ballast up and does it
 /// again.
 pub(super) fn with_room<T>(
@@ -46,7 +51,7 @@ pub(super) fn with_room<T>(
     mut work: impl FnMut() -> io::Result<T>,
 ) -> io::Result<T> {
     match work() {
-        Err(error) if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
+        Err(error) if is_no_room(&error) => {
             release(disk, dir)?;
             disk.sync_all(dir)?;
             work()

@@ -1,13 +1,13 @@
 //! The checked part: steps and checks after the commit point. A step that was begun and did not end is
 //! never run again.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{collections::BTreeSet, sync::atomic::Ordering, time::Duration};
 
 use tmp_core::{
     ModulePath, Phase,
     enhancement::{Command, Probe},
     event::{Direction, Work},
-    module::Content,
+    module::{Change, Content},
     plan::{Action, PlannedStep, StagedModule, StepWork},
     step::StepContext,
 };
@@ -143,7 +143,8 @@ impl Run<'_, '_> {
         }
     }
 
-    /// Every switched module is what was planned, read from where it stands.
+    /// Every module is what was planned, read from where it stands: those that were switched, and those
+    /// whose content was found right when the plan was made.
     fn post_image(&mut self) -> Result<(), String> {
         let since = self.site.clock().elapsed();
         let mut compared = 0;
@@ -153,6 +154,17 @@ impl Run<'_, '_> {
                 self.is_as_planned(module)?;
                 compared += 1;
             }
+        }
+        let kept = self.plan.operations.iter().filter(|it| matches!(it.action, Action::SetMode { .. }));
+        let kept: BTreeSet<&ModulePath> = kept.map(|it| &it.path).chain(&self.plan.unchanged).collect();
+        for change in self.plan.enhancement.modules.iter().filter(|change| kept.contains(&change.path)) {
+            let Change::Put(content) = &change.change else { continue };
+            self.is_as_planned(&StagedModule {
+                path: change.path.clone(),
+                content: content.clone(),
+                owner: None,
+            })?;
+            compared += 1;
         }
         self.done(Work::Compare, compared, 0, since);
         Ok(())

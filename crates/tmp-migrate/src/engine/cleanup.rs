@@ -61,21 +61,29 @@ impl Run<'_, '_> {
     }
 }
 
+/// The migrations whose slots are still there.
+pub(super) fn staged(site: &Site) -> Result<Vec<MigrationId>, DiskError> {
+    let names = site.disk().list(&site.work).map_err(DiskError::at("list", &site.target.work))?;
+    let names = names.iter().filter_map(|name| name.to_str()?.strip_prefix("slots-"));
+    Ok(names.filter_map(|id| id.parse().ok()).collect())
+}
+
 /// Finishes what a crash left in the work directory after a migration was over.
 pub(super) fn sweep(site: &Site) -> Result<(), OpenError> {
     let names = site.disk().list(&site.work).map_err(DiskError::at("list", &site.target.work))?;
     for name in names.iter().filter_map(|name| name.to_str()) {
         if name.starts_with("gc-") {
             remove_tree(site.disk(), At::new(&site.work, name))?;
-        } else if let Some(id) = name.strip_prefix("slots-").and_then(|id| id.parse::<MigrationId>().ok()) {
-            let replayed = replay(site, &id)?;
-            let plan = replayed.folder.plan(site.disk(), &replayed.records)?;
-            match replayed.phase() {
-                Phase::RolledBack => drop(empty_after_rollback(site, &plan, &Memory::of(&replayed.records))?),
-                // A person settled it: whatever lies there is theirs to look at.
-                Phase::Resolved => set_aside(site, &id)?,
-                _ => {}
-            }
+        }
+    }
+    for id in staged(site)? {
+        let replayed = replay(site, &id)?;
+        let plan = replayed.folder.plan(site.disk(), &replayed.records)?;
+        match replayed.phase() {
+            Phase::RolledBack => drop(empty_after_rollback(site, &plan, &Memory::of(&replayed.records))?),
+            // A person settled it: whatever lies there is theirs to look at.
+            Phase::Resolved => set_aside(site, &id)?,
+            _ => {}
         }
     }
     Ok(())

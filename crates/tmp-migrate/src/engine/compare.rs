@@ -4,7 +4,7 @@ use tmp_archive::Difference;
 use tmp_core::{
     event::Work,
     outcome::{Comparison, DatabaseComparison},
-    plan::Plan,
+    plan::{Plan, StepWork},
 };
 use tmp_disk::{At, DiskError};
 
@@ -12,15 +12,18 @@ use super::{error::Stuck, run::Run};
 
 impl Run<'_, '_> {
     /// Compares the target with the archive. What differs at a module whose old inode is back was
-    /// changed by somebody else and is reported as foreign; what differs elsewhere is a failure.
+    /// changed by somebody else and is reported as foreign, and so is everything where no batch step
+    /// was begun; what differs elsewhere is a failure.
     pub(super) fn compare(&mut self, database: Option<DatabaseComparison>) -> Result<Comparison, Stuck> {
         let since = self.site.clock().elapsed();
         let mut comparison = Comparison { database, ..Comparison::default() };
         let Some(snapshot) = self.memory.snapshot else { return Ok(comparison) };
         comparison.modules = self.site.archive.read(&snapshot)?.entries.len() as u64;
         let differences = self.site.archive.compare(&snapshot, &self.site.tree)?;
-        let (foreign, wrong): (Vec<&Difference>, Vec<&Difference>) =
-            differences.iter().partition(|difference| is_switched(self.plan, &difference.path.to_string()));
+        let wrote = self.batch_began();
+        let (foreign, wrong): (Vec<&Difference>, Vec<&Difference>) = differences
+            .iter()
+            .partition(|difference| !wrote || is_switched(self.plan, &difference.path.to_string()));
         comparison.foreign = foreign.iter().map(ToString::to_string).collect();
         if !wrong.is_empty() {
             let wrong: Vec<String> = wrong.iter().map(ToString::to_string).collect();
@@ -32,6 +35,11 @@ impl Run<'_, '_> {
         }
         self.done(Work::Compare, comparison.modules, 0, since);
         Ok(comparison)
+    }
+
+    fn batch_began(&self) -> bool {
+        let mut steps = self.memory.started.iter().filter_map(|step| self.plan.steps.get(*step));
+        steps.any(|step| matches!(step.work, StepWork::Batch { .. }))
     }
 
     /// Compares the modification times of the directories around the modules.

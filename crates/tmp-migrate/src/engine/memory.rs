@@ -15,6 +15,8 @@ pub(crate) struct Memory {
     pub(crate) last: Option<OffsetDateTime>,
     pub(crate) snapshot: Option<SnapshotId>,
     pub(crate) prepared: Option<PreparedSite>,
+    /// Whether the switch began: before that no module was touched.
+    pub(crate) switching: bool,
     pub(crate) before: Option<Fingerprint>,
     pub(crate) after: Option<Fingerprint>,
     /// Steps that were begun, in order.
@@ -47,6 +49,7 @@ impl Memory {
             Fact::Archived { snapshot } => self.snapshot = Some(*snapshot),
             Fact::Prepared(site) => self.prepared = Some((**site).clone()),
             Fact::Switch { before, after } => {
+                self.switching = true;
                 self.before.clone_from(before);
                 self.after.clone_from(after);
             }

@@ -5,7 +5,10 @@ use std::path::Path;
 use camino::Utf8Path;
 use tmp_archive::{Archive, DirectoryStore};
 use tmp_core::{MigrationId, Mode, Phase, contents::Contents, event::Event, outcome::Outcome, plan::Plan};
-use tmp_disk::{At, Dir, Disk, Lock, Tree, create_dir_durably, ensure_dirs, probe, read_whole};
+use tmp_disk::{
+    At, Capabilities, Dir, Disk, DiskError, Lock, ProbeError, Tree, create_dir_durably, ensure_dirs, probe,
+    read_whole,
+};
 
 use super::{
     ballast, cleanup,
@@ -54,14 +57,11 @@ impl Engine {
         let tree = Tree::open(&disk, Path::new(&target.root))?;
         let work = ensure_dirs(disk.as_ref(), Path::new(&target.work))?;
         let lock = lock(disk.as_ref(), (&work, &target.work), &state)?;
-        let capabilities = probe(&tree, &work, target.ephemeral)?;
+        let capabilities = probed(&tree, &work, target.ephemeral)?;
         let state_dir = ensure_dirs(disk.as_ref(), Path::new(&state))?;
         let private = Mode::from_bits(0o700);
         let journals = create_dir_durably(disk.as_ref(), &state_dir, "journal", private)?;
-        for dir in [&work, &state_dir] {
-            ballast::load(disk.as_ref(), dir)
-                .map_err(|source| OpenError::NoRoom { bytes: ballast::SIZE, source })?;
-        }
+        let loaded = [&work, &state_dir].into_iter().try_for_each(|dir| ballast::load(disk.as_ref(), dir));
         let store = DirectoryStore::open(&disk, Path::new(&archive_path))?;
         let archive = Archive::open(std::sync::Arc::new(store))?;
         folder::sweep(disk.as_ref(), &journals)?;
@@ -77,9 +77,11 @@ impl Engine {
             clock: SharedClock(clock),
             lock,
         });
-        match newest(&site)? {
-            Some(open) if !is_over(open.phase()) => Ok(Opened::Interrupted(Interrupted::new(site, open)?)),
-            _ => {
+        match open_migration(&site)? {
+            // Whoever takes a migration back may have given the ballast up for that.
+            Some(open) => Ok(Opened::Interrupted(Interrupted::new(site, open)?)),
+            None => {
+                loaded.map_err(|source| OpenError::NoRoom { bytes: ballast::SIZE, source })?;
                 cleanup::sweep(&site)?;
                 Ok(Opened::Ready(Self { site }))
             }
@@ -125,7 +127,7 @@ impl Engine {
             memory: Memory::default(),
             party,
             began,
-            findings: plan.warnings.clone(),
+            findings: Vec::new(),
             mixture_us: None,
             locked_us: None,
         };
@@ -133,6 +135,22 @@ impl Engine {
             Ok(()) => run.finish(),
             Err(trouble) => run.turn_back(trouble),
         }
+    }
+}
+
+/// Probes the file system; where there is no room for that, gives the ballast up first, because an
+/// open migration must go back on a full disk too.
+fn probed(tree: &Tree, work: &Dir, ephemeral: bool) -> Result<Capabilities, OpenError> {
+    let disk = tree.disk().as_ref();
+    match probe(tree, work, ephemeral) {
+        Err(ProbeError::Disk(DiskError { source, .. }) | ProbeError::Lacks { source: Some(source), .. })
+            if ballast::is_no_room(&source) =>
+        {
+            let fault = |source| DiskError { doing: "release", path: ballast::NAME.into(), source };
+            ballast::release(disk, work).and_then(|()| disk.sync_all(work)).map_err(fault)?;
+            Ok(probe(tree, work, ephemeral)?)
+        }
+        probed => Ok(probed?),
     }
 }
 
@@ -170,7 +188,19 @@ pub(super) fn replay(site: &Site, migration: &MigrationId) -> Result<Replayed, O
     Ok(Replayed { folder, journal, records })
 }
 
-/// The newest migration of this root: no other can be open, because none begins while one is.
+/// The open migration of this root, if there is one: no second can be, because none begins while one
+/// is. It is the newest; where the clock went backwards it is one that left its slots.
+fn open_migration(site: &Site) -> Result<Option<Replayed>, OpenError> {
+    for id in cleanup::staged(site)? {
+        let replayed = replay(site, &id)?;
+        if !is_over(replayed.phase()) {
+            return Ok(Some(replayed));
+        }
+    }
+    Ok(newest(site)?.filter(|replayed| !is_over(replayed.phase())))
+}
+
+/// The newest migration of this root.
 fn newest(site: &Site) -> Result<Option<Replayed>, OpenError> {
     let ids = folder::migrations(site.disk(), &site.journals)?;
     for id in ids.iter().rev() {
@@ -188,7 +218,7 @@ fn newest(site: &Site) -> Result<Option<Replayed>, OpenError> {
 /// Takes the lock and writes into it who holds it, for people.
 fn lock(disk: &dyn Disk, (work, work_path): (&Dir, &Utf8Path), state: &Utf8Path) -> Result<Lock, OpenError> {
     let at = At::new(work, LOCK);
-    let fault = |source| tmp_disk::DiskError { doing: "lock", path: LOCK.into(), source };
+    let fault = |source| DiskError { doing: "lock", path: LOCK.into(), source };
     let written = read_whole(disk, at, 4096).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     let before = written.unwrap_or_default();
     if let Some(other) =

@@ -81,7 +81,11 @@ impl Run<'_, '_> {
     }
 
     fn resolve(&mut self, resolution: &Resolution) -> Result<(), EngineError> {
-        let found = self.inspect_target()?;
+        // An archive that cannot be read is a difference that a person may accept, not a dead end.
+        let found = match self.inspect_target() {
+            Err(EngineError::Archive(error)) => Found::Neither(vec![crate::text(&error)]),
+            found => found?,
+        };
         if matches!(found, Found::Neither(_)) && !resolution.accept_differences {
             let why = format!("the target is {found}");
             return Err(EngineError::Unresolved { migration: self.migration().clone(), why });

@@ -13,7 +13,7 @@ use tmp_core::{
     event::Direction,
     plan::{PlannedStep, StepWork, UtilityCommands},
 };
-use tmp_disk::remove_tree;
+use tmp_disk::{At, Rename, remove_tree};
 
 use super::{error::Stuck, run::Run};
 use crate::{
@@ -133,14 +133,18 @@ impl ExportedObject {
         Command { run, timeout_s: command.timeout_s }
     }
 
-    /// Exports it. It is durable on return.
+    /// Exports it. It is there whole and durably on return, and not at all before: what an export that
+    /// failed leaves is never imported.
     pub(super) fn export(&self, run: &Run<'_, '_>, commands: &UtilityCommands) -> Result<(), String> {
-        run.command(&Self::fill(&commands.export, &self.file))?;
-        let name = self.file.file_name().unwrap_or_default();
+        let partial = self.file.with_extension("partial");
+        run.command(&Self::fill(&commands.export, &partial))?;
+        let (from, to) = (partial.file_name().unwrap_or_default(), self.file.file_name().unwrap_or_default());
+        let (from, to) = (At::new(&run.folder.dir, from), At::new(&run.folder.dir, to));
         let disk = run.disk();
         let durable = disk
-            .open_file_to_write(tmp_disk::At::new(&run.folder.dir, name))
+            .open_file_to_write(from)
             .and_then(|file| disk.sync_file(&file))
+            .and_then(|()| disk.rename(from, to, Rename::Replace))
             .and_then(|()| disk.sync_dir(&run.folder.dir));
         durable.map_err(|error| format!("the export was not written: {error}"))
     }
@@ -148,8 +152,7 @@ impl ExportedObject {
     /// Imports what was exported. An object that was never exported was never imported either.
     fn put_back(&self, run: &Run<'_, '_>, commands: &UtilityCommands) -> Result<(), String> {
         let name = self.file.file_name().unwrap_or_default();
-        let there =
-            run.disk().stat(tmp_disk::At::new(&run.folder.dir, name)).map_err(|error| error.to_string())?;
+        let there = run.disk().stat(At::new(&run.folder.dir, name)).map_err(|error| error.to_string())?;
         if there.is_none() { Ok(()) } else { run.command(&Self::fill(&commands.import, &self.file)) }
     }
 }

@@ -111,7 +111,8 @@ impl<'a> Moves<'a> {
         let after = match it.operation.action {
             Action::Put { .. } if parked.is_some() && !self.exchange => {
                 let aside = look(At::new(&self.slots, &it.aside()))?.map(|stat| stat.identity);
-                here == staged && slot.is_none() && aside == parked
+                // On the way back the new file has its slot again before the old one has its path.
+                here == staged && (slot.is_none() || slot == staged) && aside == parked
             }
             Action::Put { .. } => here == staged && slot == parked,
             Action::Remove => here.is_none() && slot == parked,
@@ -149,7 +150,9 @@ impl<'a> Moves<'a> {
             (Action::Put { .. }, _) if self.exchange => disk.rename(slot, place, Rename::Exchange),
             (Action::Put { .. }, _) => {
                 // The new file gets its slot back, so that the pair is as prepared again.
-                disk.create_link(place, slot)?;
+                if disk.stat(slot)?.is_none() {
+                    disk.create_link(place, slot)?;
+                }
                 disk.rename(At::new(&self.slots, &it.aside()), place, Rename::Replace)
             }
         }
@@ -232,7 +235,7 @@ impl Run<'_, '_> {
 
     /// Whether every module is switched.
     pub(super) fn all_switched(&self, prepared: &PreparedSite) -> Result<(), Stuck> {
-        let positions = Moves::open(self, prepared)?.positions(self.disk())?;
+        let positions = self.moves(prepared)?.positions(self.disk())?;
         let paths = self.plan.operations.iter().map(|operation| &operation.path);
         let not: Vec<String> = paths
             .zip(positions)
@@ -242,13 +245,17 @@ impl Run<'_, '_> {
         if not.is_empty() { Ok(()) } else { Err(Stuck::InDoubt(not.join("; "))) }
     }
 
-    /// Switches back whatever is switched. Nothing is changed unless every operation's position can be
-    /// proven first.
-    pub(super) fn switch_back(&mut self, prepared: &PreparedSite) -> Result<(), Stuck> {
-        let since = self.site.clock().elapsed();
-        let disk = self.site.disk();
-        let moves = Moves::open(self, prepared)?;
-        let positions = moves.positions(disk)?;
+    /// Opens the places of every operation for the way back. One that is gone is a missing fact.
+    fn moves(&self, prepared: &PreparedSite) -> Result<Moves<'_>, Stuck> {
+        Moves::open(self, prepared).map_err(|error| match error.source.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Stuck::InDoubt(crate::text(&error)),
+            _ => error.into(),
+        })
+    }
+
+    /// Where each operation is, if that can be proven of every one.
+    pub(super) fn proven(&self, prepared: &PreparedSite) -> Result<Vec<Position>, Stuck> {
+        let positions = self.moves(prepared)?.positions(self.disk())?;
         let unclear: Vec<&str> = positions
             .iter()
             .filter_map(|position| match position {
@@ -256,9 +263,16 @@ impl Run<'_, '_> {
                 Position::Before | Position::After => None,
             })
             .collect();
-        if !unclear.is_empty() {
-            return Err(Stuck::InDoubt(unclear.join("; ")));
-        }
+        if unclear.is_empty() { Ok(positions) } else { Err(Stuck::InDoubt(unclear.join("; "))) }
+    }
+
+    /// Switches back whatever is switched. Nothing is changed unless every operation's position can be
+    /// proven first.
+    pub(super) fn switch_back(&mut self, prepared: &PreparedSite) -> Result<(), Stuck> {
+        let since = self.site.clock().elapsed();
+        let disk = self.site.disk();
+        let positions = self.proven(prepared)?;
+        let moves = Moves::open(self, prepared)?;
         let barrier = Barrier::open(self.site.tree.disk(), &self.site.work)?;
         for (it, _) in moves.all.iter().zip(&positions).filter(|(_, position)| **position == Position::Before)
         {

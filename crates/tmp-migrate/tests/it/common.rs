@@ -5,7 +5,10 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
     path::{Path, PathBuf},
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -30,7 +33,7 @@ use tmp_core::{
 use tmp_disk::{Disk, RealDisk};
 use tmp_migrate::{
     CommandPolicy, Engine, EngineError, Interrupted, OpenError, Opened, Party, PlanError, PlanRequest,
-    Recovered, Workplace, plan,
+    Recovered, Utility, Workplace, plan,
 };
 use tmp_sql::SqliteDatabase;
 use tmp_testkit::{
@@ -38,6 +41,8 @@ use tmp_testkit::{
     trees::{self, NodeContent, TreeModel, What},
     walk::{self, TreeFingerprint},
 };
+
+use crate::{disks::Weak, recovery::behind};
 
 /// The machine's clock.
 pub(crate) struct Machine(Instant);
@@ -67,7 +72,7 @@ impl Payload {
         digest
     }
 
-    fn script(&mut self, name: &str, text: &str) -> Script {
+    pub(crate) fn script(&mut self, name: &str, text: &str) -> Script {
         Script { name: name.into(), digest: self.add(text.as_bytes()), size: text.len() as u64 }
     }
 }
@@ -92,6 +97,18 @@ impl Observer for Events {
     }
 }
 
+/// Does something at every event.
+struct Watch<'a, F> {
+    watch: F,
+    stop: &'a AtomicBool,
+}
+
+impl<F: FnMut(&Event, &AtomicBool) + Send> Observer for Watch<'_, F> {
+    fn event(&mut self, event: &Event) {
+        (self.watch)(event, self.stop);
+    }
+}
+
 /// A target in a folder of its own.
 pub(crate) struct Lab {
     pub(crate) dir: TempDir,
@@ -101,6 +118,12 @@ pub(crate) struct Lab {
     pub(crate) url: Option<String>,
     pub(crate) ignore: Vec<String>,
     pub(crate) steps: Vec<Box<dyn Step>>,
+    pub(crate) utilities: BTreeMap<String, Utility>,
+    pub(crate) commands: CommandPolicy,
+    /// Where the database lies, below the folder of the lab.
+    pub(crate) database_file: &'static str,
+    /// Whether the clock is an hour behind.
+    pub(crate) behind: bool,
 }
 
 /// Everything the testkit sees of a target.
@@ -141,6 +164,10 @@ impl Lab {
             url: None,
             ignore: Vec::new(),
             steps: Vec::new(),
+            utilities: BTreeMap::new(),
+            commands: CommandPolicy::Allowed,
+            database_file: "site/app.db",
+            behind: false,
         }
     }
 
@@ -161,7 +188,7 @@ impl Lab {
     }
 
     pub(crate) fn database_path(&self) -> PathBuf {
-        self.dir.path().join("site/app.db")
+        self.dir.path().join(self.database_file)
     }
 
     pub(crate) fn write(&self, path: &str, text: &str) {
@@ -269,6 +296,7 @@ impl Lab {
 
     pub(crate) fn workplace(&self, disk: Arc<dyn Disk>) -> Workplace {
         let base = self.base();
+        let machine = Machine(Instant::now());
         Workplace {
             target: Target {
                 system: "lab".parse().unwrap(),
@@ -282,12 +310,12 @@ impl Lab {
             },
             state: base.join("state"),
             disk,
-            clock: Arc::new(Machine(Instant::now())),
+            clock: if self.behind { behind(machine) } else { Arc::new(machine) },
         }
     }
 
     pub(crate) fn databases(&self) -> Vec<Box<dyn Database>> {
-        let file = self.base().join("site/app.db");
+        let file = self.base().join(self.database_file);
         let open = || -> Box<dyn Database> {
             let database = SqliteDatabase::new("main".parse().unwrap(), file.clone());
             Box::new(database.with_busy_timeout(Duration::from_millis(200)))
@@ -301,8 +329,8 @@ impl Lab {
         let request = PlanRequest {
             enhancement: &self.enhancement,
             provenance: &provenance,
-            commands: CommandPolicy::Allowed,
-            utilities: &BTreeMap::new(),
+            commands: self.commands,
+            utilities: &self.utilities,
             steps: &self.steps,
         };
         plan(&self.workplace(Arc::new(RealDisk)), &request, &mut self.databases())
@@ -329,14 +357,53 @@ impl Lab {
 
     /// Plans on the real disk and migrates on `disk`.
     pub(crate) fn migrate_on(&mut self, disk: Arc<dyn Disk>) -> Result<Outcome, Ended> {
+        self.migrate_watched(disk, |_, _| {})
+    }
+
+    /// The same, with something that is done at every event; it gets the flag that stops a migration.
+    pub(crate) fn migrate_watched(
+        &mut self,
+        disk: Arc<dyn Disk>,
+        watch: impl FnMut(&Event, &AtomicBool) + Send,
+    ) -> Result<Outcome, Ended> {
         let plan = self.plan().map_err(Ended::Plan)?;
+        self.migrate_planned(&plan, disk, watch)
+    }
+
+    /// The same with a plan made before.
+    pub(crate) fn migrate_planned(
+        &mut self,
+        plan: &Plan,
+        disk: Arc<dyn Disk>,
+        watch: impl FnMut(&Event, &AtomicBool) + Send,
+    ) -> Result<Outcome, Ended> {
         let Opened::Ready(mut engine) = self.open(disk).map_err(Ended::Open)? else { panic!("one is open") };
         let mut databases = self.databases();
-        let mut events = Events::default();
         let stop = AtomicBool::new(false);
+        let mut observer = Watch { watch, stop: &stop };
         let mut party =
-            Party { databases: &mut databases, steps: &mut self.steps, observer: &mut events, stop: &stop };
-        engine.migrate(&plan, &self.payload, &mut party).map_err(Ended::Engine)
+            Party { databases: &mut databases, steps: &mut self.steps, observer: &mut observer, stop: &stop };
+        engine.migrate(plan, &self.payload, &mut party).map_err(Ended::Engine)
+    }
+
+    /// Migrates and dies at the first event that `when` says yes to.
+    pub(crate) fn die_at(&mut self, mut when: impl FnMut(&Event) -> bool + Send) {
+        let (disk, dead) = Weak::mortal();
+        let ended = self.migrate_watched(disk, |event, _| {
+            if when(event) {
+                dead.store(true, Ordering::SeqCst);
+            }
+        });
+        assert!(matches!(ended, Err(Ended::Engine(_))), "it did not die: {ended:?}");
+    }
+
+    /// The folder of the only migration there was.
+    pub(crate) fn folder(&self) -> PathBuf {
+        let journals = self.dir.path().join("state/journal");
+        let mut folders: Vec<_> =
+            fs::read_dir(journals).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert_eq!(folders.len(), 1, "{folders:?}");
+        folders.remove(0)
     }
 
     pub(crate) fn migrate(&mut self) -> Outcome {
@@ -387,8 +454,8 @@ impl Lab {
 #[derive(Debug)]
 pub(crate) enum Ended {
     Plan(PlanError),
-    Open(#[expect(dead_code, reason = "shown by Debug")] OpenError),
-    Engine(#[expect(dead_code, reason = "shown by Debug")] EngineError),
+    Open(OpenError),
+    Engine(EngineError),
 }
 
 /// Nothing at all differs.

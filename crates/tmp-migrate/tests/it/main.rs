@@ -4,6 +4,11 @@
 #![expect(clippy::disallowed_methods, reason = "tests build their own trees and read the clock")]
 
 mod common;
+mod disks;
 mod every_step;
 mod first;
+mod foreign;
+mod journal;
+mod no_exchange;
 mod properties;
+mod recovery;

@@ -1,0 +1,112 @@
+//! A disk with a weakness: it dies with its process, or it cannot do something.
+
+use std::{
+    collections::BTreeMap,
+    ffi::{OsStr, OsString},
+    fmt, io,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use tmp_core::{Mode, module::Timestamp};
+use tmp_disk::{At, Dir, Disk, Extent, FileSystem, Lock, OpenFile, RealDisk, Rename, Stat};
+
+type Refuses = dyn Fn(&str, Option<Rename>) -> Option<io::Error> + Send + Sync;
+
+/// Another disk that refuses some calls.
+pub(crate) struct Weak {
+    inner: Arc<dyn Disk>,
+    refuses: Box<Refuses>,
+}
+
+impl fmt::Debug for Weak {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Weak")
+    }
+}
+
+impl Weak {
+    /// A disk that fails for good once the flag is set, as after a kill.
+    pub(crate) fn mortal() -> (Arc<Self>, Arc<AtomicBool>) {
+        let dead = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&dead);
+        let refuses = move |_: &str, _| seen.load(Ordering::SeqCst).then(|| io::Error::other("killed"));
+        (Arc::new(Self { inner: Arc::new(RealDisk), refuses: Box::new(refuses) }), dead)
+    }
+
+    /// A disk that cannot exchange names.
+    pub(crate) fn without_exchange(inner: Arc<dyn Disk>) -> Arc<Self> {
+        let refuses =
+            |_: &str, how| (how == Some(Rename::Exchange)).then(|| io::ErrorKind::Unsupported.into());
+        Arc::new(Self { inner, refuses: Box::new(refuses) })
+    }
+
+    /// A disk on which nothing new finds room until something was removed.
+    pub(crate) fn full() -> Arc<Self> {
+        let room = AtomicBool::new(false);
+        let refuses = move |call: &str, _| {
+            if call == "remove_file" {
+                room.store(true, Ordering::SeqCst);
+            }
+            let needs_room = ["create_file", "create_dir", "create_symlink", "allocate"].contains(&call);
+            (needs_room && !room.load(Ordering::SeqCst)).then(|| io::ErrorKind::StorageFull.into())
+        };
+        Arc::new(Self { inner: Arc::new(RealDisk), refuses: Box::new(refuses) })
+    }
+
+    fn asks(&self, call: &str, how: Option<Rename>) -> io::Result<&dyn Disk> {
+        (self.refuses)(call, how).map_or(Ok(&*self.inner), Err)
+    }
+}
+
+macro_rules! pass {
+    ($($call:ident($($arg:ident: $type:ty),*) -> $answer:ty;)*) => {
+        $(fn $call(&self, $($arg: $type),*) -> io::Result<$answer> {
+            self.asks(stringify!($call), None)?.$call($($arg),*)
+        })*
+    };
+}
+
+impl Disk for Weak {
+    fn rename(&self, from: At<'_>, to: At<'_>, how: Rename) -> io::Result<()> {
+        self.asks("rename", Some(how))?.rename(from, to, how)
+    }
+
+    pass! {
+        open_root(path: &Path) -> Dir;
+        open_dir(dir: &Dir, path: &OsStr) -> Dir;
+        list(dir: &Dir) -> Vec<OsString>;
+        stat(at: At<'_>) -> Option<Stat>;
+        open_file(at: At<'_>) -> OpenFile;
+        read_at(file: &OpenFile, offset: u64, buffer: &mut [u8]) -> usize;
+        extents(file: &OpenFile, size: u64) -> Vec<Extent>;
+        drop_cache(file: &OpenFile) -> ();
+        read_link(at: At<'_>) -> Vec<u8>;
+        xattrs(at: At<'_>) -> BTreeMap<Vec<u8>, Vec<u8>>;
+        file_system(dir: &Dir) -> FileSystem;
+        create_file(at: At<'_>, mode: Mode) -> OpenFile;
+        open_file_to_write(at: At<'_>) -> OpenFile;
+        write_at(file: &OpenFile, offset: u64, bytes: &[u8]) -> usize;
+        allocate(file: &OpenFile, size: u64) -> ();
+        set_len(file: &OpenFile, size: u64) -> ();
+        clone_file(from: &OpenFile, to: &OpenFile) -> bool;
+        create_dir(at: At<'_>, mode: Mode) -> ();
+        create_symlink(at: At<'_>, target: &[u8]) -> ();
+        create_link(from: At<'_>, to: At<'_>) -> ();
+        remove_file(at: At<'_>) -> ();
+        remove_dir(at: At<'_>) -> ();
+        set_mode(at: At<'_>, mode: Mode) -> ();
+        set_owner(at: At<'_>, uid: u32, gid: u32) -> ();
+        set_mtime(at: At<'_>, time: Timestamp) -> ();
+        set_xattr(at: At<'_>, name: &[u8], value: &[u8]) -> ();
+        remove_xattr(at: At<'_>, name: &[u8]) -> ();
+        sync_data(file: &OpenFile) -> ();
+        sync_file(file: &OpenFile) -> ();
+        sync_dir(dir: &Dir) -> ();
+        sync_all(dir: &Dir) -> ();
+        try_lock(at: At<'_>, note: &str) -> Option<Lock>;
+    }
+}
