@@ -1,16 +1,45 @@
 //! Reads what the journals say. They are the truth until there is a ledger.
 
 use tmp_core::Phase;
-use tmp_migrate::{HistoryError, MigrationSummary, history};
+use tmp_migrate::{History, HistoryError, MigrationSummary, Unreadable, history};
 
 use crate::{config::Config, config::Site, exit::Exit, failure::Failure, opening};
+
+/// What is to be done about a journal that cannot be read.
+const LOOK: &str = "nothing was changed; a person must look at the journal";
 
 /// Every migration, newest last; none where there is no state directory yet.
 ///
 /// # Errors
-/// The journals cannot be listed.
+/// The journals cannot be listed, or one cannot be read: what is installed is unknown then.
 pub(crate) fn all(config: &Config) -> Result<Vec<MigrationSummary>, Failure> {
+    let History { migrations, unreadable } = readable(config)?;
+    match unreadable.first() {
+        None => Ok(migrations),
+        Some(Unreadable { id, why }) => {
+            let text = format!("the journal of migration {id} cannot be read: {why}");
+            Err(Failure::new(Exit::InDoubt, text).help(LOOK))
+        }
+    }
+}
+
+/// Every migration that can be read, and which cannot.
+///
+/// # Errors
+/// The journals cannot be listed.
+pub(crate) fn readable(config: &Config) -> Result<History, Failure> {
     history(&opening::disk(), &config.state.value).map_err(unreadable)
+}
+
+/// How a report with these unreadable journals ends.
+pub(crate) const fn exit(unreadable: &[Unreadable]) -> Exit {
+    if unreadable.is_empty() { Exit::Done } else { Exit::InDoubt }
+}
+
+/// A line for each unreadable journal.
+pub(crate) fn lines(unreadable: &[Unreadable]) -> String {
+    let line = |it: &Unreadable| format!("{}: its journal cannot be read: {}\n", it.id, it.why);
+    unreadable.iter().map(line).collect()
 }
 
 /// The one migration whose id begins with `prefix`.
@@ -18,8 +47,11 @@ pub(crate) fn all(config: &Config) -> Result<Vec<MigrationSummary>, Failure> {
 /// # Errors
 /// There is none, or more than one.
 pub(crate) fn find(config: &Config, prefix: &str) -> Result<MigrationSummary, Failure> {
-    let mut fitting: Vec<_> =
-        all(config)?.into_iter().filter(|summary| summary.id.as_str().starts_with(prefix)).collect();
+    let mut fitting: Vec<_> = readable(config)?
+        .migrations
+        .into_iter()
+        .filter(|summary| summary.id.as_str().starts_with(prefix))
+        .collect();
     match (fitting.len(), fitting.pop()) {
         (1, Some(summary)) => Ok(summary),
         (0, _) => Err(Failure::new(Exit::Usage, format!("there is no migration {prefix:?}"))
@@ -36,7 +68,7 @@ pub(crate) fn unreadable(error: HistoryError) -> Failure {
         HistoryError::Disk(_) => Exit::Error,
         HistoryError::Folder(_) => Exit::InDoubt,
     };
-    Failure::caused(exit, error).help("nothing was changed; a person must look at the journal")
+    Failure::caused(exit, error).help(LOOK)
 }
 
 /// Whether a migration took place at a site.

@@ -52,6 +52,24 @@ pub struct MigrationSummary {
     pub findings: Vec<String>,
 }
 
+/// Every migration of a state directory.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct History {
+    /// Those whose journals can be read, oldest first.
+    pub migrations: Vec<MigrationSummary>,
+    /// Those whose journals cannot, oldest first.
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// A migration whose journal cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Unreadable {
+    /// Which one.
+    pub id: MigrationId,
+    /// What is wrong with it.
+    pub why: String,
+}
+
 /// The journals cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum HistoryError {
@@ -69,18 +87,21 @@ pub enum HistoryError {
     Folder(#[from] FolderError),
 }
 
-/// Every migration of a state directory, oldest first; none where there is no such directory.
+/// Every migration of a state directory; none where there is no such directory. One journal that cannot
+/// be read does not hide the others.
 ///
 /// # Errors
-/// A journal cannot be read or is damaged.
-pub fn history(disk: &Arc<dyn Disk>, state: &Utf8Path) -> Result<Vec<MigrationSummary>, HistoryError> {
-    let Some(journals) = open(disk.as_ref(), state)? else { return Ok(Vec::new()) };
-    let mut summaries = Vec::new();
+/// The journals cannot be listed.
+pub fn history(disk: &Arc<dyn Disk>, state: &Utf8Path) -> Result<History, HistoryError> {
+    let mut history = History::default();
+    let Some(journals) = open(disk.as_ref(), state)? else { return Ok(history) };
     for id in folder::migrations(disk.as_ref(), &journals)? {
-        let (plan, phase, records) = read(disk.as_ref(), &journals, state, &id)?;
-        summaries.push(summary(&plan, phase, &records));
+        match read(disk.as_ref(), &journals, state, &id) {
+            Ok((plan, phase, records)) => history.migrations.push(summary(&plan, phase, &records)),
+            Err(error) => history.unreadable.push(Unreadable { id, why: crate::text(&error) }),
+        }
     }
-    Ok(summaries)
+    Ok(history)
 }
 
 /// The plan and the whole journal of one migration.

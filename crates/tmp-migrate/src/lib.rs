@@ -32,7 +32,7 @@ mod workplace;
 pub use command::CommandPolicy;
 pub use engine::{Engine, EngineError, Found, Interrupted, OpenError, Opened, Party, Recovered, Resolution};
 pub use folder::FolderError;
-pub use history::{HistoryError, MigrationSummary, history, log};
+pub use history::{History, HistoryError, MigrationSummary, Unreadable, history, log};
 pub use journal::{Fact, Journal, JournalError, PreparedOperation, PreparedSite, Record};
 pub use planner::{PlanError, PlanFault, PlanRequest, Utility, plan};
 pub use workplace::Workplace;

@@ -6,7 +6,7 @@ use std::{ffi::OsStr, path::Path};
 use camino::Utf8Path;
 use serde::Serialize;
 use tmp_disk::{At, Dir, Disk, Durability, Tree, probe};
-use tmp_migrate::MigrationSummary;
+use tmp_migrate::{History, MigrationSummary};
 
 use crate::{
     args::Globals,
@@ -62,13 +62,17 @@ pub(crate) fn run(globals: &Globals, out: &mut Output) -> Result<Exit, Failure> 
     let mut doctor = Examination { findings: Vec::new() };
     doctor.ok("configuration", config.file.value.to_string());
     doctor.room("state directory", disk.as_ref(), &config.state.value);
-    let all = match journals::all(&config) {
+    let all = match journals::readable(&config) {
         Ok(all) => all,
         Err(failure) => {
             doctor.fault("journals", failure.to_string());
-            Vec::new()
+            History::default()
         }
     };
+    for unreadable in &all.unreadable {
+        doctor.fault("journals", format!("{}: {}", unreadable.id, unreadable.why));
+    }
+    let all = all.migrations;
     for site in &config.sites {
         let here: Vec<_> = all.iter().filter(|summary| journals::is_at(summary, site)).collect();
         doctor.site(&disk, site, &here);

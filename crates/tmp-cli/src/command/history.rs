@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use tmp_core::EnhancementId;
-use tmp_migrate::MigrationSummary;
+use tmp_migrate::{MigrationSummary, Unreadable};
 
 use crate::{
     args::Globals,
@@ -27,13 +27,16 @@ pub(crate) struct History {
 #[derive(Debug, Serialize)]
 struct Past {
     migrations: Vec<MigrationSummary>,
+    /// Left out where every journal can be read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unreadable: Vec<Unreadable>,
 }
 
 impl Report for Past {
     const SCHEMA: &'static str = "tmp.history/v1";
 
     fn text(&self) -> String {
-        if self.migrations.is_empty() {
+        if self.migrations.is_empty() && self.unreadable.is_empty() {
             return "no migrations\n".into();
         }
         let rows = self.migrations.iter().map(row);
@@ -46,6 +49,7 @@ impl Report for Past {
                 push!(text, "{}: the rollback failed: {failure}\n", summary.id);
             }
         }
+        text += &journals::lines(&self.unreadable);
         text
     }
 }
@@ -69,7 +73,12 @@ impl History {
             self.id.as_ref().is_none_or(|id| summary.enhancement == *id)
                 && site.is_none_or(|site| journals::is_at(summary, site))
         };
-        out.report(&Past { migrations: journals::all(&config)?.into_iter().filter(fits).collect() });
-        Ok(Exit::Done)
+        let all = journals::readable(&config)?;
+        let past = Past {
+            migrations: all.migrations.into_iter().filter(fits).collect(),
+            unreadable: all.unreadable,
+        };
+        out.report(&past);
+        Ok(journals::exit(&past.unreadable))
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use camino::Utf8PathBuf;
 use serde::Serialize;
 use tmp_core::{EnhancementId, Phase};
-use tmp_migrate::MigrationSummary;
+use tmp_migrate::{History, MigrationSummary, Unreadable};
 
 use crate::{
     args::Globals,
@@ -29,6 +29,9 @@ pub(crate) struct Status {
 struct Now {
     state: Utf8PathBuf,
     sites: Vec<SiteNow>,
+    /// Left out where every journal can be read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unreadable: Vec<Unreadable>,
 }
 
 #[derive(Debug, Serialize)]
@@ -47,7 +50,8 @@ impl Report for Now {
         if self.sites.is_empty() {
             return "no site is configured\n".into();
         }
-        self.sites.iter().map(SiteNow::text).collect::<Vec<_>>().join("\n")
+        let sites = self.sites.iter().map(SiteNow::text).collect::<Vec<_>>().join("\n");
+        sites + &journals::lines(&self.unreadable)
     }
 }
 
@@ -90,13 +94,16 @@ impl Status {
     pub(crate) fn run(&self, globals: &Globals, out: &mut Output) -> Result<Exit, Failure> {
         let config = Config::load(globals)?;
         let only = self.site.name()?.map(|name| site::named(&config, &name)).transpose()?;
-        let all = journals::all(&config)?;
+        let History { migrations, unreadable } = journals::readable(&config)?;
         let sites =
             config.sites.iter().filter(|site| only.is_none_or(|only| only.to_string() == site.to_string()));
-        let now =
-            Now { state: config.state.value.clone(), sites: sites.map(|site| at(site, &all)).collect() };
+        let now = Now {
+            state: config.state.value.clone(),
+            sites: sites.map(|site| at(site, &migrations)).collect(),
+            unreadable,
+        };
         out.report(&now);
-        Ok(Exit::Done)
+        Ok(journals::exit(&now.unreadable))
     }
 }
 

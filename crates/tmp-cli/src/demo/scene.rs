@@ -172,7 +172,7 @@ impl Stage {
     fn has_come(&self, id: &str, moment: Moment) -> bool {
         let disk = opening::disk();
         let state = self.dir.join("state");
-        let Ok(all) = history(&disk, &state) else { return false };
+        let Ok(all) = history(&disk, &state).map(|history| history.migrations) else { return false };
         let Some(newest) = all.last().filter(|summary| summary.enhancement.as_str() == id) else {
             return false;
         };

@@ -110,12 +110,16 @@ impl Run<'_, '_> {
         self.tell(&Event::Step { step: step.clone(), direction, failure, took_ms });
     }
 
-    /// Turns round when somebody asked for that.
+    /// Turns round when somebody asked for that, or when it takes longer than the enhancement says.
     pub(super) fn unless_stopped(&self) -> Result<(), Trouble> {
         if self.party.stop.load(Ordering::Relaxed) {
-            Err(Trouble::TurnBack("it was interrupted by an operator".into()))
-        } else {
-            Ok(())
+            return Err(Trouble::TurnBack("it was interrupted by an operator".into()));
+        }
+        match self.plan.enhancement.max_duration_s {
+            Some(seconds) if self.took() > Duration::from_secs(seconds) => {
+                Err(Trouble::TurnBack(format!("it took longer than its max_duration of {seconds} s")))
+            }
+            _ => Ok(()),
         }
     }
 
