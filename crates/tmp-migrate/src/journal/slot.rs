@@ -125,7 +125,14 @@ mod tests {
         let (bytes, _) = encode(7, &id(), &Digest::of(b"before"), b"{\"a\":1}");
         assert_eq!(bytes.len() as u64, SLOT);
         let shown: Vec<_> = bytes[..96].chunks(16).map(tmp_core::hex::encode).collect();
-        insta::assert_snapshot!(shown.join("\n"), @"");
+        insta::assert_snapshot!(shown.join("\n"), @"
+        544d504a010000000700000000000000
+        0190aaaabbbb7ccc8dddeeeeffff0001
+        6db7d803e74f1ffa7d8f5adc0bf95b3e
+        15bf4c8373fffadf546227cc6c6742cb
+        07000000786ea9da7b2261223a317d00
+        00000000000000000000000000000000
+        ");
     }
 
     #[test]

@@ -213,6 +213,20 @@ fn every_statement_fails_in_turn() {
 }
 
 #[test]
+fn a_migration_that_takes_too_long_goes_back() {
+    let mut lab = reference();
+    lab.enhancement.max_duration_s = Some(1);
+    lab.batch("slow", "sleep 1.1", None, &[]);
+    let before = lab.seen();
+    let outcome = lab.migrate();
+    assert!(
+        matches!(&outcome, Outcome::RolledBack { cause, .. } if cause.contains("max_duration")),
+        "{outcome:?}"
+    );
+    assert_same(&before, &lab.seen());
+}
+
+#[test]
 fn every_step_and_check_fails_in_turn() {
     for broken in ["010-verify", "reindex", "app-is-new", "index-is-new", "digest"] {
         let mut lab = reference();

@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests build their own trees and read the clock")]
 
 mod common;
+mod compensation;
 mod disks;
 mod every_step;
 mod first;
@@ -12,3 +13,4 @@ mod journal;
 mod no_exchange;
 mod properties;
 mod recovery;
+mod tampered;

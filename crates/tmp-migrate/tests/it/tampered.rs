@@ -1,0 +1,238 @@
+//! State that somebody tampered with while a migration was open: recovery changes nothing and says
+//! what it misses.
+
+use std::{
+    fs,
+    os::unix::fs::{PermissionsExt, symlink},
+    path::{Path, PathBuf},
+    sync::{Arc, atomic::AtomicBool},
+};
+
+use crate::{
+    common::{Ended, Lab, text},
+    foreign::spoil,
+};
+use tmp_core::{
+    Phase,
+    event::{Event, Silent, Work},
+    outcome::Outcome,
+};
+use tmp_disk::RealDisk;
+use tmp_migrate::{Party, Resolution};
+use tmp_testkit::{sqlite, walk};
+
+/// Where a migration died.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Died {
+    Prepared,
+    Switched,
+    Checking,
+    Compensating,
+}
+use Died::{Checking, Compensating, Prepared, Switched};
+
+/// What is tampered with.
+struct Scene {
+    root: PathBuf,
+    slots: PathBuf,
+    folder: PathBuf,
+    archive: PathBuf,
+}
+
+fn lab(died: Died) -> (Lab, Scene) {
+    let mut lab = Lab::with_database("create table t(a); insert into t values (1);");
+    lab.write("bin/app", "old app");
+    lab.write("lib/gone", "gone");
+    lab.put("bin/app", "new app");
+    lab.put("bin/added", "added");
+    lab.remove("lib/gone");
+    lab.sql("010", "create table u(b);", Some("drop table u;"), None);
+    lab.check("decides", if died == Compensating { "exit 1" } else { "true" });
+    lab.die_at(|event| match (died, event) {
+        (Prepared, Event::Phase { phase: Phase::Prepared, .. })
+        | (Checking, Event::Phase { phase: Phase::Checking, .. })
+        | (Compensating, Event::Phase { phase: Phase::Compensating, .. })
+        | (Switched, Event::Done { work: Work::Switch, .. }) => true,
+        _ => false,
+    });
+    let folder = lab.folder();
+    let id = folder.file_name().unwrap().to_str().unwrap().to_owned();
+    let scene = Scene {
+        root: lab.root(),
+        slots: lab.dir.path().join(format!("site/.tmp-work-live/slots-{id}")),
+        archive: lab.dir.path().join("state/archive"),
+        folder,
+    };
+    (lab, scene)
+}
+
+fn edit(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+    let mut bytes = fs::read(path).unwrap();
+    change(&mut bytes);
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::write(path, bytes).unwrap();
+}
+
+fn flip(path: &Path, at: usize) {
+    edit(path, |bytes| bytes[at] ^= 0x20);
+}
+
+fn foreign(path: &Path) {
+    let beside = path.with_extension("foreign");
+    fs::write(&beside, "foreign").unwrap();
+    fs::rename(beside, path).unwrap();
+}
+
+fn scripts(scene: &Scene) -> Vec<PathBuf> {
+    let entries = fs::read_dir(&scene.folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.filter(|path| path.to_string_lossy().contains("script-")).collect()
+}
+
+type Tamper = fn(&Scene);
+
+const MOVED: &[Died] = &[Switched, Compensating];
+const ANY: &[Died] = &[Prepared, Switched, Checking];
+
+/// What is done, after which deaths, and a word that the answer has to have.
+const VARIANTS: &[(&str, &[Died], Tamper, &str)] = &[
+    ("slot missing", MOVED, |it| fs::remove_file(it.slots.join("1")).unwrap(), "nothing lies in its slot"),
+    ("slot exchanged", MOVED, |it| foreign(&it.slots.join("1")), "bin/app"),
+    (
+        "slots swapped",
+        MOVED,
+        |it| {
+            fs::rename(it.slots.join("1"), it.slots.join("x")).unwrap();
+            fs::rename(it.slots.join("2"), it.slots.join("1")).unwrap();
+            fs::rename(it.slots.join("x"), it.slots.join("2")).unwrap();
+        },
+        "slot",
+    ),
+    ("slots gone", MOVED, |it| fs::remove_dir_all(&it.slots).unwrap(), "slots-"),
+    (
+        "slots a file",
+        MOVED,
+        |it| {
+            fs::remove_dir_all(&it.slots).unwrap();
+            fs::write(&it.slots, "x").unwrap();
+        },
+        "slots-",
+    ),
+    ("foreign at replaced", MOVED, |it| foreign(&it.root.join("bin/app")), "bin/app"),
+    ("foreign at added", MOVED, |it| foreign(&it.root.join("bin/added")), "bin/added"),
+    ("foreign at removed", MOVED, |it| foreign(&it.root.join("lib/gone")), "lib/gone"),
+    ("added is gone", MOVED, |it| fs::remove_file(it.root.join("bin/added")).unwrap(), "bin/added"),
+    ("replaced is gone", MOVED, |it| fs::remove_file(it.root.join("bin/app")).unwrap(), "bin/app"),
+    (
+        "directory in place",
+        MOVED,
+        |it| {
+            fs::remove_file(it.root.join("bin/app")).unwrap();
+            fs::create_dir(it.root.join("bin/app")).unwrap();
+        },
+        "bin/app",
+    ),
+    ("parent gone", MOVED, |it| fs::remove_dir_all(it.root.join("lib")).unwrap(), "lib"),
+    (
+        "parent a file",
+        MOVED,
+        |it| {
+            fs::remove_dir_all(it.root.join("lib")).unwrap();
+            fs::write(it.root.join("lib"), "x").unwrap();
+        },
+        "lib",
+    ),
+    (
+        "parent a symlink",
+        MOVED,
+        |it| {
+            fs::rename(it.root.join("bin"), it.root.join("bin2")).unwrap();
+            symlink("bin2", it.root.join("bin")).unwrap();
+        },
+        "bin",
+    ),
+    (
+        "script missing",
+        &[Compensating],
+        |it| scripts(it).iter().for_each(|path| fs::remove_file(path).unwrap()),
+        "script",
+    ),
+    ("script altered", &[Compensating], |it| scripts(it).iter().for_each(|path| flip(path, 0)), "script"),
+    ("plan altered", ANY, |it| flip(&it.folder.join("plan.json"), 40), "plan"),
+    ("plan missing", ANY, |it| fs::remove_file(it.folder.join("plan.json")).unwrap(), "plan.json"),
+    ("plan cut", &[Switched], |it| edit(&it.folder.join("plan.json"), |bytes| bytes.truncate(100)), "plan"),
+    ("journal hole", ANY, |it| flip(&it.folder.join("journal"), 4096 + 80), "damaged"),
+    ("journal header", ANY, |it| flip(&it.folder.join("journal"), 4096), "damaged"),
+    ("journal version", ANY, |it| edit(&it.folder.join("journal"), |bytes| bytes[4] = 9), "version 9"),
+    ("journal zeroed", ANY, |it| edit(&it.folder.join("journal"), |bytes| bytes[..8192].fill(0)), "damaged"),
+    ("journal missing", ANY, |it| fs::remove_file(it.folder.join("journal")).unwrap(), "journal"),
+    ("folder missing", ANY, |it| fs::remove_dir_all(&it.folder).unwrap(), "journal"),
+];
+
+#[test]
+fn whatever_is_tampered_with_nothing_is_changed() {
+    let mut count = 0;
+    for (what, deaths, tamper, word) in VARIANTS {
+        for died in *deaths {
+            let what = format!("{what}, {died:?}");
+            let (mut lab, scene) = lab(*died);
+            tamper(&scene);
+            let database = sqlite::dump(&lab.database_path()).unwrap();
+            let tree = walk::fingerprint(&lab.root()).unwrap();
+            for _ in 0..2 {
+                let said = match lab.recover_on(Arc::new(RealDisk)) {
+                    Ok(Some(Outcome::InDoubt { missing, .. })) => missing,
+                    Err(Ended::Open(error)) => format!("{error} {error:?}"),
+                    Err(Ended::Engine(error)) => format!("{error} {error:?}"),
+                    other => panic!("{what}: {other:?}"),
+                };
+                assert!(said.contains(word), "{what}: {said}");
+                let differences = walk::diff(&tree, &walk::fingerprint(&lab.root()).unwrap());
+                assert!(differences.is_empty(), "{what}: {differences:?}");
+                let differences = sqlite::diff(&database, &sqlite::dump(&lab.database_path()).unwrap());
+                assert!(differences.is_empty(), "{what}: {differences:?}");
+            }
+            count += 1;
+        }
+    }
+    assert!(count >= 30, "{count}");
+}
+
+#[test]
+fn an_archive_that_is_gone_is_no_dead_end() {
+    let (mut lab, scene) = lab(Switched);
+    fs::remove_dir_all(&scene.archive).unwrap();
+    let recovered = lab.recover_on(Arc::new(RealDisk));
+    assert!(matches!(recovered, Err(Ended::Engine(_))), "{recovered:?}");
+    // The way back of the atomic part needs no archive; only its proof does.
+    assert_eq!(text(lab.root().join("bin/app")), "old app");
+    assert!(!lab.root().join("bin/added").exists());
+    let mut databases = lab.databases();
+    let mut silent = Silent;
+    let stop = AtomicBool::new(false);
+    let mut party = Party { databases: &mut databases, steps: &mut [], observer: &mut silent, stop: &stop };
+    let mut resolution = Resolution { reason: "the archive is lost".into(), accept_differences: false };
+    assert!(lab.interrupted().resolve(&resolution, &mut party).is_err());
+    resolution.accept_differences = true;
+    drop(lab.interrupted().resolve(&resolution, &mut party).unwrap());
+    assert!(lab.recover().is_none());
+}
+
+#[test]
+fn an_archive_with_damaged_bytes_does_not_keep_the_modules_from_going_back() {
+    let (mut lab, scene) = lab(Switched);
+    assert!(spoil(&scene.archive) > 0);
+    drop(lab.recover_on(Arc::new(RealDisk)));
+    assert_eq!(text(lab.root().join("bin/app")), "old app");
+    assert!(!lab.root().join("bin/added").exists());
+}
+
+#[test]
+fn a_new_module_that_was_altered_is_noticed_before_an_approval() {
+    let (mut lab, scene) = lab(Checking);
+    fs::write(scene.root.join("bin/added"), "foreign").unwrap();
+    let outcome = lab.recover();
+    assert!(
+        matches!(&outcome, Some(Outcome::RolledBack { cause, .. }) if cause.contains("bin/added")),
+        "{outcome:?}"
+    );
+}
