@@ -109,6 +109,9 @@ impl PlanView {
 
     fn commit(&self) -> String {
         let mut text = format!("Commit point\n  {}\n", self.commit_point);
+        if let Some(database) = &self.plan.database {
+            push!(text, "  {}: {}\n", database.name, database.notes.join(", "));
+        }
         for note in &self.without_commit_point {
             push!(text, "  {note}\n");
         }
