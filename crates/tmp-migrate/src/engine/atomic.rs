@@ -4,11 +4,12 @@
 use std::{path::Path, time::Duration};
 
 use tmp_core::{
+    ModulePath,
     contents::Contents,
     database::{DatabaseError, Fingerprint, Marker, Settled, SqlText},
     enhancement::{SqlChange, TransactionMode},
     event::Work,
-    module::Kind,
+    module::{Kind, Timestamp},
     plan::Action,
 };
 use tmp_disk::{At, DiskError};
@@ -26,15 +27,26 @@ use crate::{
 /// How often the archive is made again because somebody writes to the database meanwhile.
 const ARCHIVE_AGAIN: usize = 3;
 
+/// The modification times that a rollback gives back.
+struct Times {
+    directories: Vec<(Option<ModulePath>, Timestamp)>,
+    database_directories: Vec<(String, Timestamp)>,
+}
+
 /// What the database was and will be.
 type Fingerprints = (Option<Fingerprint>, Option<Fingerprint>);
 
 impl Run<'_, '_> {
     /// Archives, stages, runs the SQL, switches, commits. On success the commit point has passed.
     pub(super) fn atomic_part(&mut self, contents: &dyn Contents) -> Result<(), Trouble> {
+        // Before the database is opened: in WAL mode that alone makes files beside it.
+        let times = Times {
+            directories: self.disturbed_directories()?,
+            database_directories: self.database_directories()?,
+        };
         let seen = self.archive()?;
         self.stage(contents)?;
-        let prepared = self.prepare(&seen)?;
+        let prepared = self.prepare(&seen, times)?;
         self.record(Fact::Prepared(Box::new(prepared.clone())))?;
         let locked = self.site.clock().elapsed();
         let (before, after) = self.sql(prepared.marker.as_ref())?;
@@ -56,7 +68,7 @@ impl Run<'_, '_> {
     }
 
     /// Names every inode and every time that recovery needs.
-    fn prepare(&self, seen: &Sight) -> Result<PreparedSite, Trouble> {
+    fn prepare(&self, seen: &Sight, times: Times) -> Result<PreparedSite, Trouble> {
         let disk = self.disk();
         let name = super::site::slots(self.migration());
         let slots = disk.open_dir(&self.site.work, name.as_ref()).map_err(DiskError::at("open", &name))?;
@@ -79,8 +91,8 @@ impl Run<'_, '_> {
         }
         Ok(PreparedSite {
             operations,
-            directories: self.disturbed_directories()?,
-            database_directories: self.database_directories()?,
+            directories: times.directories,
+            database_directories: times.database_directories,
             exchange: self.site.capabilities.exchange,
             marker: self.plan.database.as_ref().map(|_| self.marker()),
         })
@@ -93,9 +105,7 @@ impl Run<'_, '_> {
 
     /// Directories whose modification time a rename in them, or of them, disturbs; and those that
     /// batch steps write in.
-    fn disturbed_directories(
-        &self,
-    ) -> Result<Vec<(Option<tmp_core::ModulePath>, tmp_core::module::Timestamp)>, Trouble> {
+    fn disturbed_directories(&self) -> Result<Vec<(Option<ModulePath>, Timestamp)>, Trouble> {
         let mut paths = Vec::new();
         for operation in &self.plan.operations {
             let moved = !matches!(operation.action, Action::SetMode { .. });
@@ -132,7 +142,7 @@ impl Run<'_, '_> {
         Ok(times)
     }
 
-    fn database_directories(&self) -> Result<Vec<(String, tmp_core::module::Timestamp)>, Trouble> {
+    fn database_directories(&self) -> Result<Vec<(String, Timestamp)>, Trouble> {
         let mut times = Vec::new();
         for path in self.plan.database.iter().flat_map(|planned| &planned.directories) {
             let wrap = DiskError::at("look at", path);

@@ -100,7 +100,7 @@ impl Run<'_, '_> {
         }
         let scripts = self.rollback_scripts()?;
         let failures = self.undo_steps()?;
-        let database = self.undo_database(scripts)?;
+        let database = self.undo_database(scripts.as_deref())?;
         if let Some(prepared) = self.memory.prepared.clone() {
             self.switch_back(&prepared)?;
         }
@@ -139,7 +139,7 @@ impl Run<'_, '_> {
     /// scripts; else, while nobody else wrote, by the archive.
     fn undo_database(
         &mut self,
-        scripts: Option<Vec<(String, String)>>,
+        scripts: Option<&[(String, String)]>,
     ) -> Result<Option<DatabaseComparison>, Stuck> {
         let Some(marker) = self.memory.prepared.as_ref().and_then(|prepared| prepared.marker.clone()) else {
             return Ok(None);
@@ -147,7 +147,7 @@ impl Run<'_, '_> {
         let (Some(before), Some(committed)) = (self.memory.before.clone(), self.memory.after.clone()) else {
             return Err(Stuck::InDoubt("the journal has no fingerprint of the database".into()));
         };
-        let scripts_failed = match &scripts {
+        let scripts_failed = match scripts {
             None => "a change of the enhancement goes back by the archive only".to_owned(),
             Some(scripts) => {
                 let texts: Vec<SqlText<'_>> =

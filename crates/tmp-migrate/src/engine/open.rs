@@ -77,15 +77,13 @@ impl Engine {
             clock: SharedClock(clock),
             lock,
         });
-        match open_migration(&site)? {
+        if let Some(open) = open_migration(&site)? {
             // Whoever takes a migration back may have given the ballast up for that.
-            Some(open) => Ok(Opened::Interrupted(Interrupted::new(site, open)?)),
-            None => {
-                loaded.map_err(|source| OpenError::NoRoom { bytes: ballast::SIZE, source })?;
-                cleanup::sweep(&site)?;
-                Ok(Opened::Ready(Self { site }))
-            }
+            return Ok(Opened::Interrupted(Interrupted::new(site, open)?));
         }
+        loaded.map_err(|source| OpenError::NoRoom { bytes: ballast::SIZE, source })?;
+        cleanup::sweep(&site)?;
+        Ok(Opened::Ready(Self { site }))
     }
 }
 
@@ -221,9 +219,9 @@ fn lock(disk: &dyn Disk, (work, work_path): (&Dir, &Utf8Path), state: &Utf8Path)
     let fault = |source| DiskError { doing: "lock", path: LOCK.into(), source };
     let written = read_whole(disk, at, 4096).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     let before = written.unwrap_or_default();
-    if let Some(other) =
-        before.lines().find_map(|line| line.strip_prefix("state ")).filter(|other| *other != state)
-    {
+    // A line without its end is one that its holder is still writing.
+    let mut lines = before.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
+    if let Some(other) = lines.find_map(|line| line.strip_prefix("state ")).filter(|other| *other != state) {
         // Whoever moves a state directory says so by removing the lock's file.
         return Err(OpenError::OtherState { work: work_path.to_string(), other: other.to_owned() });
     }

@@ -164,9 +164,14 @@ impl Normaliser<'_> {
     }
 
     fn push(&mut self, path: &ModulePath, replaces: Kind, action: Action) {
-        if self.ignore.is_match(path.as_str()) {
+        let staged = match &action {
+            Action::Put { staged } => staged.as_slice(),
+            Action::Remove | Action::SetMode { .. } => &[],
+        };
+        let below = staged.iter().map(|module| &module.path).filter(|below| *below != path);
+        for path in std::iter::once(path).chain(below).filter(|path| self.ignore.is_match(path.as_str())) {
             let help = "it is ignored as live data in tmp.yaml; leave it out of the enhancement";
-            self.fault("ignored", path, "an ignored path cannot be a module", help);
+            self.faults.push(PlanFault::new("ignored", path, "an ignored path cannot be a module", help));
         }
         let hit = self.forbidden.iter().find(|file| *file == path || file.is_below(path));
         if let Some(file) = hit.filter(|_| !matches!(action, Action::SetMode { .. })) {

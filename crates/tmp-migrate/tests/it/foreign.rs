@@ -37,7 +37,10 @@ fn reached(event: &Event, wanted: Phase) -> bool {
     matches!(event, Event::Phase { phase, .. } if *phase == wanted)
 }
 
-const CHANGES: &[(&str, fn(&Path))] = &[
+/// What somebody does to the root.
+type Change = fn(&Path);
+
+const CHANGES: &[(&str, Change)] = &[
     ("content", |root| fs::write(root.join("bin/app"), "theirs!").unwrap()),
     ("mode", |root| fs::set_permissions(root.join("bin/app"), fs::Permissions::from_mode(0o611)).unwrap()),
     ("mtime", |root| {

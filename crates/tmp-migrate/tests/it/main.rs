@@ -1,8 +1,14 @@
 //! The engine on a real file system with a real database, judged by the testkit's eye.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on has failed"
+)]
 #![expect(clippy::disallowed_methods, reason = "tests build their own trees and read the clock")]
 
+mod checks;
 mod common;
 mod compensation;
 mod disks;
@@ -11,6 +17,8 @@ mod first;
 mod foreign;
 mod journal;
 mod no_exchange;
+mod places;
 mod properties;
 mod recovery;
+mod refusals;
 mod tampered;

@@ -48,12 +48,14 @@ fn lab(died: Died) -> (Lab, Scene) {
     lab.remove("lib/gone");
     lab.sql("010", "create table u(b);", Some("drop table u;"), None);
     lab.check("decides", if died == Compensating { "exit 1" } else { "true" });
-    lab.die_at(|event| match (died, event) {
-        (Prepared, Event::Phase { phase: Phase::Prepared, .. })
-        | (Checking, Event::Phase { phase: Phase::Checking, .. })
-        | (Compensating, Event::Phase { phase: Phase::Compensating, .. })
-        | (Switched, Event::Done { work: Work::Switch, .. }) => true,
-        _ => false,
+    lab.die_at(|event| {
+        matches!(
+            (died, event),
+            (Prepared, Event::Phase { phase: Phase::Prepared, .. })
+                | (Checking, Event::Phase { phase: Phase::Checking, .. })
+                | (Compensating, Event::Phase { phase: Phase::Compensating, .. })
+                | (Switched, Event::Done { work: Work::Switch, .. })
+        )
     });
     let folder = lab.folder();
     let id = folder.file_name().unwrap().to_str().unwrap().to_owned();

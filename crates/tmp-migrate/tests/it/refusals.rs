@@ -1,0 +1,208 @@
+//! What stands in the way of a plan, each by itself, and that planning changes nothing.
+
+use std::{fs, os::unix::fs::symlink};
+
+use crate::common::Lab;
+use tmp_core::{
+    Digest, Mode,
+    enhancement::{Check, ControlObject, DatabaseEngine, Probe, SqlChange, SqlRollback, TransactionMode},
+    module::{Change, Content, Expected},
+};
+use tmp_migrate::CommandPolicy;
+use tmp_testkit::walk;
+
+/// The text of the refusal; the target was not touched.
+fn refusal(lab: &Lab) -> String {
+    let before = walk::fingerprint(lab.dir.path()).unwrap();
+    let text = match lab.plan() {
+        Err(error) => error.to_string(),
+        Ok(plan) => panic!("it was planned: {plan:?}"),
+    };
+    let differences = walk::diff(&before, &walk::fingerprint(lab.dir.path()).unwrap());
+    assert!(differences.is_empty(), "{differences:?}");
+    text.replace(lab.base().as_str(), "/BASE")
+}
+
+fn expect(lab: &mut Lab, path: &str, expected: Expected) {
+    let module = lab.enhancement.modules.iter_mut().find(|module| module.path.as_str() == path);
+    module.unwrap().expected = Some(expected);
+}
+
+fn database_in(lab: &mut Lab, file: &'static str) {
+    lab.database = true;
+    lab.database_file = file;
+    rusqlite::Connection::open(lab.database_path()).unwrap().execute_batch("create table t(a)").unwrap();
+}
+
+macro_rules! refusals {
+    ($($name:ident: $make:expr;)*) => {
+        $(#[test]
+        fn $name() {
+            let make: fn(&mut Lab) = $make;
+            let mut lab = Lab::new();
+            lab.write("bin/app", "old");
+            make(&mut lab);
+            insta::assert_snapshot!(stringify!($name), refusal(&lab));
+        })*
+    };
+}
+
+refusals! {
+    parent_is_a_symlink: |lab| {
+        symlink("bin", lab.root().join("link")).unwrap();
+        lab.put("link/app", "new");
+    };
+    parent_is_a_file: |lab| lab.put("bin/app/below", "new");
+    drift_of_content: |lab| {
+        lab.put("bin/app", "new");
+        expect(lab, "bin/app", Expected::File { digest: Digest::of(b"other") });
+    };
+    drift_because_it_is_gone: |lab| {
+        lab.put("bin/none", "new");
+        expect(lab, "bin/none", Expected::File { digest: Digest::of(b"other") });
+    };
+    drift_because_it_is_there: |lab| {
+        lab.put("bin/app", "new");
+        expect(lab, "bin/app", Expected::Absent);
+    };
+    drift_of_type: |lab| {
+        lab.write("dir/x", "x");
+        symlink("x", lab.root().join("dir/link")).unwrap();
+        lab.put("bin/app", "new");
+        expect(lab, "bin/app", Expected::Directory);
+        lab.put("dir/x", "new");
+        expect(lab, "dir/x", Expected::Symlink { target: "y".into() });
+        lab.put("dir/link", "new");
+        expect(lab, "dir/link", Expected::Symlink { target: "y".into() });
+    };
+    drift_in_a_directory_that_is_not_there: |lab| {
+        lab.put("none/none", "new");
+        expect(lab, "none/none", Expected::File { digest: Digest::of(b"other") });
+    };
+    unlisted_content: |lab| {
+        lab.write("bin/other", "x");
+        lab.remove("bin");
+        lab.remove("bin/app");
+    };
+    ignored_path: |lab| {
+        lab.ignore = vec!["bin/**".into()];
+        lab.put("bin/app", "new");
+    };
+    ignored_path_in_a_directory_that_goes: |lab| {
+        lab.ignore = vec!["**/*.live".into()];
+        lab.write("data/x.live", "x");
+        lab.remove("data");
+        lab.remove("data/x.live");
+    };
+    ignored_path_in_a_directory_that_appears: |lab| {
+        lab.ignore = vec!["**/*.live".into()];
+        lab.put("fresh/x.live", "x");
+    };
+    database_file: |lab| {
+        database_in(lab, "site/live/app.db");
+        lab.put("app.db", "new");
+        lab.put("app.db-wal", "new");
+    };
+    database_file_in_a_directory_that_goes: |lab| {
+        database_in(lab, "site/live/bin/app.db");
+        lab.remove("bin");
+        lab.remove("bin/app");
+        lab.remove("bin/app.db");
+    };
+    database_file_that_a_batch_step_writes: |lab| {
+        database_in(lab, "site/live/bin/app.db");
+        lab.batch("step", "true", None, &["bin/*"]);
+    };
+    special_file: |lab| {
+        let dir = fs::File::open(lab.root()).unwrap();
+        rustix::fs::mknodat(&dir, "pipe", rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
+        lab.put("pipe", "new");
+    };
+    absent_module_to_remove: |lab| lab.remove("bin/none");
+    absent_module_to_remove_in_an_absent_directory: |lab| lab.remove("none/none");
+    another_system: |lab| lab.enhancement.system = "other".parse().unwrap();
+    no_such_database: |lab| lab.sql("010", "select 1;", None, None);
+    database_that_does_not_answer: |lab| {
+        lab.database = true;
+        lab.sql("010", "select 1;", None, None);
+    };
+    another_engine: |lab| {
+        database_in(lab, "site/app.db");
+        lab.sql("010", "select 1;", None, None);
+        lab.enhancement.databases.insert("main".parse().unwrap(), DatabaseEngine::Postgresql);
+    };
+    several_databases: |lab| {
+        lab.sql("010", "select 1;", None, None);
+        let apply = lab.payload.script("020.sql", "select 1;");
+        lab.enhancement.sql.push(SqlChange {
+            name: "020".parse().unwrap(),
+            database: "second".parse().unwrap(),
+            transaction: TransactionMode::Shared,
+            apply,
+            rollback: SqlRollback::Archive,
+            verify: None,
+        });
+    };
+    commands_are_forbidden: |lab| {
+        lab.commands = CommandPolicy::Forbidden;
+        lab.batch("step", "true", None, &[]);
+    };
+    no_such_utility: |lab| {
+        let content = lab.payload.script("menu.obj", "x");
+        let object = ControlObject { utility: "mover".into(), object: "menu".into(), content };
+        lab.enhancement.control_objects.push(object);
+    };
+    site_without_a_url: |lab| {
+        let probe = Probe::Http { url: "{site.url}/health".into(), status: 200 };
+        lab.enhancement.verify.push(Check { name: "health".parse().unwrap(), probe, within_s: 0 });
+    };
+    bad_glob: |lab| lab.batch("step", "true", None, &["var/["]);
+    bad_glob_to_ignore: |lab| lab.ignore = vec!["a{b".into()];
+    doubled_step_name: |lab| {
+        lab.batch("same", "true", None, &[]);
+        lab.check("same", "true");
+        lab.check("post-image", "true");
+    };
+    group: |lab| lab.enhancement.together_with.push("sibling".parse().unwrap());
+    owner_of_a_directory_in_place: |lab| {
+        lab.change("bin", Change::Put(Content::Directory { mode: Mode::DIRECTORY }));
+        lab.enhancement.modules[0].owner = Some("root".into());
+    };
+    no_root: |lab| fs::remove_dir_all(lab.root()).unwrap();
+    everything_at_once: |lab| {
+        lab.enhancement.system = "other".parse().unwrap();
+        lab.remove("bin/none");
+        lab.sql("010", "select 1;", None, None);
+        lab.commands = CommandPolicy::Forbidden;
+        lab.check("health", "true");
+    };
+}
+
+#[test]
+fn planning_changes_nothing() {
+    for mode in ["delete", "wal"] {
+        for file in ["site/live/app.db", "site/app.db"] {
+            let mut lab = Lab::new();
+            lab.database = true;
+            lab.database_file = file;
+            rusqlite::Connection::open(lab.database_path())
+                .unwrap()
+                .execute_batch(&format!("pragma journal_mode = {mode}; create table t(a);"))
+                .unwrap();
+            lab.write("bin/app", "old");
+            lab.write("var/one", "1");
+            lab.put("bin/app", "new");
+            lab.sql("010", "insert into t values (2);", None, None);
+            lab.batch("step", "true", None, &["var/**"]);
+            let before = walk::fingerprint(lab.dir.path()).unwrap();
+            lab.plan().unwrap();
+            let mut differences = walk::diff(&before, &walk::fingerprint(lab.dir.path()).unwrap());
+            if mode == "wal" {
+                // SQLite cannot read such a database without files beside it, which come and go.
+                differences.retain(|line| !line.contains(": mtime "));
+            }
+            assert!(differences.is_empty(), "{mode} {file}: {differences:?}");
+            assert!(!lab.dir.path().join("state").exists());
+        }
+    }
+}
