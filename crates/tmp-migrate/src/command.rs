@@ -15,7 +15,9 @@ use nix::{
     sys::signal::{Signal, killpg},
     unistd::Pid,
 };
-use tmp_core::{MigrationId, clock::Clock, enhancement::Command};
+use tmp_core::{MigrationId, clock::Clock, enhancement::Command, id::StepName};
+
+use crate::survivors;
 
 /// Where programs without a `/` in their name are found.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -42,6 +44,7 @@ pub enum CommandPolicy {
 pub(crate) struct Surroundings<'a> {
     pub(crate) root: &'a Utf8Path,
     pub(crate) migration: &'a MigrationId,
+    pub(crate) step: &'a StepName,
     pub(crate) clock: &'a dyn Clock,
 }
 
@@ -62,7 +65,8 @@ pub(crate) fn run(command: &Command, surroundings: &Surroundings<'_>) -> Result<
         .env_clear()
         .env("PATH", PATH)
         .env("LANG", "C.UTF-8")
-        .env("TMP_MIGRATION", surroundings.migration.as_str())
+        .env(survivors::MIGRATION, surroundings.migration.as_str())
+        .env(survivors::STEP, surroundings.step.as_str())
         .env("TMP_ROOT", surroundings.root)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, ffi::OsStr, io, path::PathBuf};
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use tmp_core::{
     Digest, MigrationId, Mode,
     contents::Contents,
@@ -17,7 +17,8 @@ use crate::journal::{Fact, Journal, JournalError, Record};
 /// The plan's file.
 const PLAN: &str = "plan.json";
 
-/// What the name of a folder that is not finished begins with.
+/// What the name of a folder that is not finished begins with. The root follows, because engines of other
+/// roots may be making theirs in the same state directory.
 const UNFINISHED: &str = ".new-";
 
 /// The largest plan that is read back, in bytes.
@@ -73,7 +74,7 @@ impl Folder {
     ) -> Result<(Self, Journal), FolderError> {
         let (parent, parent_path) = journals;
         let migration = &plan.migration;
-        let unfinished = format!("{UNFINISHED}{migration}");
+        let unfinished = format!("{}{migration}", unfinished(&plan.target.root));
         let fault = |doing, path: &str| {
             let path = path.to_owned();
             move |source| DiskError { doing, path, source }
@@ -173,11 +174,19 @@ pub(crate) fn migrations(disk: &dyn Disk, journals: &Dir) -> Result<Vec<Migratio
     Ok(ids)
 }
 
-/// Removes folders that were never finished: their migrations never began.
-pub(crate) fn sweep(disk: &dyn Disk, journals: &Dir) -> Result<(), DiskError> {
+/// How the names of unfinished folders of this root begin.
+fn unfinished(root: &Utf8Path) -> String {
+    let digest = Digest::of(root.as_str().as_bytes()).hex();
+    format!("{UNFINISHED}{}-", digest.get(..16).unwrap_or_default())
+}
+
+/// Removes folders of this root that were never finished: their migrations never began. The caller holds
+/// the root's lock.
+pub(crate) fn sweep(disk: &dyn Disk, journals: &Dir, root: &Utf8Path) -> Result<(), DiskError> {
+    let ours = unfinished(root);
     let names =
         disk.list(journals).map_err(|source| DiskError { doing: "list", path: "journal".into(), source })?;
-    for name in names.iter().filter(|name| name.to_str().is_some_and(|name| name.starts_with(UNFINISHED))) {
+    for name in names.iter().filter(|name| name.to_str().is_some_and(|name| name.starts_with(&ours))) {
         remove_tree(disk, At::new(journals, name))?;
     }
     Ok(())

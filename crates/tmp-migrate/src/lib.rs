@@ -27,6 +27,7 @@ mod history;
 mod http;
 mod journal;
 mod planner;
+mod survivors;
 mod workplace;
 
 pub use command::CommandPolicy;

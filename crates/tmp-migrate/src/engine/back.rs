@@ -117,16 +117,23 @@ impl Run<'_, '_> {
         self.prove(database)
     }
 
+    /// Runs what is to run once the old modules are back: again, where a crash kept it from being
+    /// recorded. Its failures are findings.
+    fn after_rollback(&mut self) {
+        let Ok(name) = "after-rollback".parse() else { return };
+        for command in &self.plan.enhancement.after_rollback {
+            if let Err(failure) = self.command(&name, command) {
+                self.finding(format!("after the rollback: {failure}"));
+            }
+        }
+    }
+
     /// Restores times, compares, starts what is to run again, records.
     fn prove(&mut self, database: Option<DatabaseComparison>) -> Result<Outcome, Stuck> {
         self.restore_times()?;
         let comparison = self.compare(database)?;
         if !self.memory.started.is_empty() {
-            for command in &self.plan.enhancement.after_rollback {
-                if let Err(failure) = self.command(command) {
-                    self.finding(format!("after the rollback: {failure}"));
-                }
-            }
+            self.after_rollback();
         }
         let findings = self.findings.clone();
         self.record(Fact::RolledBack { comparison: comparison.clone(), findings })?;

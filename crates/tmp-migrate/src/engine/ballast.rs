@@ -23,6 +23,10 @@ pub(super) fn load(disk: &dyn Disk, dir: &Dir) -> Result<(), DiskError> {
     }
     release(disk, dir).map_err(fault("remove"))?;
     let made = disk.create_file(at, Mode::from_bits(0o600)).and_then(|file| disk.allocate(&file, SIZE));
+    if made.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::AlreadyExists) {
+        // The engine of another root with the same state directory was faster.
+        return Ok(());
+    }
     if made.is_err() {
         // A ballast of another size is no ballast.
         release(disk, dir).map_err(fault("remove"))?;

@@ -7,6 +7,7 @@ use tmp_core::{
     ModulePath, Phase,
     enhancement::{Command, Probe},
     event::{Direction, Work},
+    id::StepName,
     module::{Change, Content},
     plan::{Action, PlannedStep, StagedModule, StepWork},
     step::StepContext,
@@ -66,22 +67,22 @@ impl Run<'_, '_> {
             StepWork::ControlObject { index, commands } => {
                 let object = enhancement.control_objects.get(*index).ok_or("no such control object")?;
                 let exported = ExportedObject::new(self.folder, *index);
-                exported.export(self, commands)?;
+                exported.export(self, &step.name, commands)?;
                 let file = self.folder.script_path(&object.content);
-                self.command(&ExportedObject::fill(&commands.import, &file))?;
+                self.command(&step.name, &ExportedObject::fill(&commands.import, &file))?;
                 commands
                     .verify
                     .as_ref()
-                    .map_or(Ok(()), |verify| self.command(&ExportedObject::fill(verify, &file)))
+                    .map_or(Ok(()), |verify| self.command(&step.name, &ExportedObject::fill(verify, &file)))
             }
             StepWork::Batch { index } => {
                 let batch = enhancement.batch.get(*index).ok_or("no such batch step")?;
-                self.command(&batch.run)
+                self.command(&step.name, &batch.run)
             }
             StepWork::Own { .. } => self.own(step, Direction::Apply),
             StepWork::Check { index } => {
                 let check = enhancement.verify.get(*index).ok_or("no such check")?;
-                self.check(&check.probe, Duration::from_secs(check.within_s))
+                self.check(&step.name, &check.probe, Duration::from_secs(check.within_s))
             }
         }
     }
@@ -102,22 +103,23 @@ impl Run<'_, '_> {
         result.map_err(|error| crate::text(&error))
     }
 
-    /// Runs one command of the enhancement.
-    pub(super) fn command(&self, command: &Command) -> Result<(), String> {
+    /// Runs one command of a step.
+    pub(super) fn command(&self, step: &StepName, command: &Command) -> Result<(), String> {
         let surroundings = Surroundings {
             root: &self.plan.target.root,
             migration: &self.plan.migration,
+            step,
             clock: self.site.clock(),
         };
         command::run(command, &surroundings)
     }
 
     /// Asks a check until it passes or its time is over.
-    fn check(&self, probe: &Probe, within: Duration) -> Result<(), String> {
+    fn check(&self, step: &StepName, probe: &Probe, within: Duration) -> Result<(), String> {
         let clock = self.site.clock();
         let deadline = clock.elapsed().saturating_add(within);
         loop {
-            let asked = self.ask(probe);
+            let asked = self.ask(step, probe);
             let stopped = self.party.stop.load(Ordering::Relaxed);
             if asked.is_ok() || stopped || clock.elapsed() >= deadline {
                 return asked;
@@ -126,9 +128,9 @@ impl Run<'_, '_> {
         }
     }
 
-    fn ask(&self, probe: &Probe) -> Result<(), String> {
+    fn ask(&self, step: &StepName, probe: &Probe) -> Result<(), String> {
         match probe {
-            Probe::Command(command) => self.command(command),
+            Probe::Command(command) => self.command(step, command),
             Probe::Http { url, status } => {
                 let site = self.plan.target.url.as_deref().unwrap_or_default();
                 http::get(&url.replace("{site.url}", site.trim_end_matches('/')), *status)

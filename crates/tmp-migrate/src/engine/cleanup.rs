@@ -27,12 +27,19 @@ pub(super) fn kept_finding(path: &str) -> String {
 }
 
 impl Run<'_, '_> {
-    /// Removes the parked inodes of a committed migration and records that.
+    /// Removes the parked inodes of a committed migration and records that. Where the archive cannot say
+    /// what they were, all of them are kept.
     pub(super) fn clean_up(&mut self) -> Result<(), EngineError> {
         let since = self.site.clock().elapsed();
-        let kept = match self.memory.snapshot {
-            Some(id) => {
-                let snapshot = self.site.archive.read(&id)?;
+        let kept = match self.memory.snapshot.map(|id| self.site.archive.read(&id)) {
+            Some(Err(error)) => {
+                self.finding(format!(
+                    "what was parked is kept, for want of the archive: {}",
+                    crate::text(&error)
+                ));
+                empty(self.site, self.plan, &|_, _, _| Ok(true))
+            }
+            Some(Ok(snapshot)) => {
                 let changed = |slots: &Dir, slot: &str, operation: &Operation| {
                     parked_changed(self.disk(), slots, slot, operation, &snapshot)
                 };

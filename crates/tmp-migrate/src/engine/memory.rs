@@ -22,6 +22,8 @@ pub(crate) struct Memory {
     /// Steps that were begun, in order.
     pub(crate) started: Vec<usize>,
     pub(crate) done: BTreeSet<usize>,
+    /// The step whose undo was begun and did not end.
+    pub(crate) undoing: Option<usize>,
     pub(crate) undone: BTreeSet<usize>,
     pub(crate) cause: Option<String>,
     pub(crate) undo_failure: Option<String>,
@@ -55,7 +57,11 @@ impl Memory {
             }
             Fact::StepIntent { step, .. } => self.started.push(*step),
             Fact::StepDone { step } => drop(self.done.insert(*step)),
-            Fact::UndoDone { step } => drop(self.undone.insert(*step)),
+            Fact::UndoIntent { step } => self.undoing = Some(*step),
+            Fact::UndoDone { step } => {
+                self.undoing = None;
+                self.undone.insert(*step);
+            }
             Fact::RollingBack { cause } | Fact::Compensating { cause } => self.cause = Some(cause.clone()),
             Fact::RollbackFailed { undo_failure } => self.undo_failure = Some(undo_failure.clone()),
             Fact::RolledBack { comparison, findings } => {
@@ -69,12 +75,7 @@ impl Memory {
             Fact::CleanedUp { kept } => {
                 self.findings.extend(kept.iter().map(|path| super::cleanup::kept_finding(path)));
             }
-            Fact::Begin { .. }
-            | Fact::Switched
-            | Fact::Applied
-            | Fact::Checking
-            | Fact::UndoIntent { .. }
-            | Fact::Resolved { .. } => {}
+            Fact::Begin { .. } | Fact::Switched | Fact::Applied | Fact::Checking | Fact::Resolved { .. } => {}
         }
     }
 

@@ -64,7 +64,7 @@ impl Engine {
         let loaded = [&work, &state_dir].into_iter().try_for_each(|dir| ballast::load(disk.as_ref(), dir));
         let store = DirectoryStore::open(&disk, Path::new(&archive_path))?;
         let archive = Archive::open(std::sync::Arc::new(store))?;
-        folder::sweep(disk.as_ref(), &journals)?;
+        folder::sweep(disk.as_ref(), &journals, &target.root)?;
         let site = Box::new(Site {
             target,
             tree,

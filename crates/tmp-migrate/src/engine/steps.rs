@@ -11,6 +11,7 @@ use tmp_core::{
     database::SqlText,
     enhancement::{BatchStep, Command, Script, SqlRollback},
     event::Direction,
+    id::StepName,
     plan::{PlannedStep, StepWork, UtilityCommands},
 };
 use tmp_disk::{At, Rename, remove_tree};
@@ -51,12 +52,12 @@ impl Run<'_, '_> {
             StepWork::Batch { index } => {
                 let batch = enhancement.batch.get(*index).ok_or("no such batch step")?;
                 if let Some(rollback) = &batch.rollback {
-                    self.command(rollback)?;
+                    self.command(&step.name, rollback)?;
                 }
                 self.restore_written(batch)
             }
             StepWork::ControlObject { index, commands } => {
-                ExportedObject::new(self.folder, *index).put_back(self, commands)
+                ExportedObject::new(self.folder, *index).put_back(self, &step.name, commands)
             }
             StepWork::Sql { index } => {
                 let change = enhancement.sql.get(*index).ok_or("no such SQL change")?;
@@ -135,9 +136,14 @@ impl ExportedObject {
 
     /// Exports it. It is there whole and durably on return, and not at all before: what an export that
     /// failed leaves is never imported.
-    pub(super) fn export(&self, run: &Run<'_, '_>, commands: &UtilityCommands) -> Result<(), String> {
+    pub(super) fn export(
+        &self,
+        run: &Run<'_, '_>,
+        step: &StepName,
+        commands: &UtilityCommands,
+    ) -> Result<(), String> {
         let partial = self.file.with_extension("partial");
-        run.command(&Self::fill(&commands.export, &partial))?;
+        run.command(step, &Self::fill(&commands.export, &partial))?;
         let (from, to) = (partial.file_name().unwrap_or_default(), self.file.file_name().unwrap_or_default());
         let (from, to) = (At::new(&run.folder.dir, from), At::new(&run.folder.dir, to));
         let disk = run.disk();
@@ -150,9 +156,9 @@ impl ExportedObject {
     }
 
     /// Imports what was exported. An object that was never exported was never imported either.
-    fn put_back(&self, run: &Run<'_, '_>, commands: &UtilityCommands) -> Result<(), String> {
+    fn put_back(&self, run: &Run<'_, '_>, step: &StepName, commands: &UtilityCommands) -> Result<(), String> {
         let name = self.file.file_name().unwrap_or_default();
         let there = run.disk().stat(At::new(&run.folder.dir, name)).map_err(|error| error.to_string())?;
-        if there.is_none() { Ok(()) } else { run.command(&Self::fill(&commands.import, &self.file)) }
+        if there.is_none() { Ok(()) } else { run.command(step, &Self::fill(&commands.import, &self.file)) }
     }
 }

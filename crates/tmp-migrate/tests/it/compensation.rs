@@ -90,6 +90,19 @@ fn a_statement_outside_the_transaction_runs_and_goes_back() {
 }
 
 #[test]
+fn a_statement_outside_the_transaction_that_changes_something_goes_back() {
+    let mut lab = lab();
+    lab.sql("010", "insert into t values (3, 30);", Some("delete from t where a = 3;"), None);
+    lab.sql("020", "create index i on t(b);", Some("drop index i;"), None);
+    lab.enhancement.sql[1].transaction = TransactionMode::None;
+    lab.check("refuses", "exit 1");
+    let before = lab.seen();
+    let outcome = lab.migrate();
+    assert!(matches!(outcome, Outcome::RolledBack { .. }), "{outcome:?}");
+    assert_same(&before, &lab.seen());
+}
+
+#[test]
 fn a_batch_step_that_cannot_be_undone_is_a_failed_rollback_with_old_modules_and_database() {
     let mut lab = lab();
     lab.sql("010", "create table u(c);", Some("drop table u;"), None);

@@ -64,7 +64,7 @@ fn a_recovery_that_is_killed_is_recovered_and_the_decision_never_flips() {
         let counting = Arc::new(FaultDisk::new(Arc::new(RealDisk), Fault::None));
         drop(whole.migrate_on(counting.clone()).unwrap());
         let (after, effects) = (whole.seen(), counting.effects());
-        for _ in 0..30 {
+        for _ in 0..75 {
             // The way there is long and always the same: most deaths are in what follows the archive.
             let first = effects / 3 + random(effects * 2 / 3) + 1;
             let second = random(90) + 1;

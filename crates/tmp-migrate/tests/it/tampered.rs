@@ -28,8 +28,9 @@ enum Died {
     Switched,
     Checking,
     Compensating,
+    Committed,
 }
-use Died::{Checking, Compensating, Prepared, Switched};
+use Died::{Checking, Committed, Compensating, Prepared, Switched};
 
 /// What is tampered with.
 struct Scene {
@@ -53,6 +54,7 @@ fn lab(died: Died) -> (Lab, Scene) {
             (died, event),
             (Prepared, Event::Phase { phase: Phase::Prepared, .. })
                 | (Checking, Event::Phase { phase: Phase::Checking, .. })
+                | (Committed, Event::Phase { phase: Phase::Committed, .. })
                 | (Compensating, Event::Phase { phase: Phase::Compensating, .. })
                 | (Switched, Event::Done { work: Work::Switch, .. })
         )
@@ -217,6 +219,22 @@ fn an_archive_that_is_gone_is_no_dead_end() {
     resolution.accept_differences = true;
     drop(lab.interrupted().resolve(&resolution, &mut party).unwrap());
     assert!(lab.recover().is_none());
+}
+
+#[test]
+fn an_approved_migration_is_closed_without_its_archive_and_what_was_parked_is_kept() {
+    let (mut lab, scene) = lab(Committed);
+    fs::remove_dir_all(&scene.archive).unwrap();
+    let outcome = lab.recover();
+    assert!(matches!(outcome, Some(Outcome::Committed { .. })), "{outcome:?}");
+    assert_eq!(text(lab.root().join("bin/app")), "new app");
+    assert!(lab.recover().is_none());
+    let kept = scene
+        .slots
+        .with_file_name(scene.slots.file_name().unwrap().to_str().unwrap().replace("slots", "kept"));
+    let mut texts: Vec<_> = fs::read_dir(kept).unwrap().map(|entry| text(entry.unwrap().path())).collect();
+    texts.sort();
+    assert_eq!(texts, ["gone", "old app"]);
 }
 
 #[test]
