@@ -1,6 +1,6 @@
 //! Errors as people and programs see them: what, where, how to mend, and why.
 
-use std::{error::Error, fmt};
+use std::{error::Error, fmt, sync::Arc};
 
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
 use serde::Serialize;
@@ -38,13 +38,13 @@ pub(crate) struct Fault {
 /// A place in a text.
 #[derive(Debug)]
 pub(crate) struct Excerpt {
-    source: NamedSource<String>,
+    source: NamedSource<Arc<String>>,
     label: LabeledSpan,
 }
 
 impl Excerpt {
     /// `line` and `column`, both from 1, of the text of a file.
-    pub(crate) fn new(file: &str, text: &str, line: u64, column: u64) -> Option<Self> {
+    pub(crate) fn new(file: &str, text: &Arc<String>, line: u64, column: u64) -> Option<Self> {
         let row = text.lines().nth(usize::try_from(line.checked_sub(1)?).ok()?)?;
         let before: usize =
             text.split_inclusive('\n').take(usize::try_from(line - 1).ok()?).map(str::len).sum();
@@ -52,7 +52,7 @@ impl Excerpt {
         let within: usize = row.chars().take(skip).map(char::len_utf8).sum();
         let length =
             row.chars().skip(skip).take_while(|c| !c.is_whitespace()).map(char::len_utf8).sum::<usize>();
-        let source = NamedSource::new(file, text.to_owned());
+        let source = NamedSource::new(file, Arc::clone(text));
         Some(Self {
             source,
             label: LabeledSpan::at(before + within..before + within + length.max(1), "here"),

@@ -1,6 +1,6 @@
 //! Mistakes in what people wrote, shown with the lines they stand in.
 
-use std::{collections::BTreeMap, io::Read as _};
+use std::{collections::BTreeMap, io::Read as _, sync::Arc};
 
 use tmp_trigger::{Mistakes, document::LONGEST};
 
@@ -12,10 +12,10 @@ use crate::{
 /// A failure that tells every mistake. The files they name are read again for the lines; one that
 /// cannot be read is shown without.
 pub(crate) fn failure(mistakes: &Mistakes) -> Failure {
-    let mut texts: BTreeMap<&str, Option<String>> = BTreeMap::new();
+    let mut texts: BTreeMap<&str, Option<Arc<String>>> = BTreeMap::new();
     let mut faults = Vec::new();
     for mistake in mistakes {
-        let text = texts.entry(&mistake.file).or_insert_with(|| text(&mistake.file));
+        let text = texts.entry(&mistake.file).or_insert_with(|| text(&mistake.file).map(Arc::new));
         let excerpt =
             text.as_ref().and_then(|text| Excerpt::new(&mistake.file, text, mistake.line, mistake.column));
         let mut message = mistake.message.clone();
@@ -30,8 +30,12 @@ pub(crate) fn failure(mistakes: &Mistakes) -> Failure {
             excerpt,
         });
     }
-    let noun = if faults.len() == 1 { "mistake" } else { "mistakes" };
-    Failure::new(Exit::InvalidInput, format!("{} {noun}; nothing was done", faults.len())).faults(faults)
+    let message = match faults.len() {
+        1 => "1 mistake; nothing was done".to_owned(),
+        count if mistakes.has_more() => format!("the first {count} mistakes; nothing was done"),
+        count => format!("{count} mistakes; nothing was done"),
+    };
+    Failure::new(Exit::InvalidInput, message).faults(faults)
 }
 
 fn place(mistake: &tmp_trigger::Mistake) -> String {

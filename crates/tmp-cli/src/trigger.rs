@@ -23,13 +23,13 @@ use crate::{
 pub(crate) fn open(file: &Utf8Path) -> Result<VerifiedTrigger, Failure> {
     let path = files::absolute(file)?;
     let refused = |error: TriggerError| {
-        let is_file = !matches!(error.fault, TriggerFault::Read { .. } | TriggerFault::NotAFile);
-        let failure = Failure::caused(Exit::InvalidInput, error);
-        if is_file {
-            failure.help("nothing was done with it; package the enhancement again")
-        } else {
-            failure
-        }
+        let help = match error.fault {
+            TriggerFault::Read { .. } | TriggerFault::NotAFile => {
+                "name a trigger file, as `tmp package` writes it, that TMP may read"
+            }
+            _ => "nothing was done with it; package the enhancement again",
+        };
+        Failure::caused(Exit::InvalidInput, error).help(help)
     };
     Trigger::open(path.as_std_path()).map_err(refused)?.verify().map_err(refused)
 }

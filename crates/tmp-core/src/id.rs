@@ -111,7 +111,8 @@ name!(
 /// The corrected versions of an enhancement: 1, 2, …
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "u32", into = "u32")]
-pub struct Revision(#[schemars(range(min = 1))] u32);
+#[schemars(!try_from, !into)]
+pub struct Revision(#[schemars(range(min = 1, max = 4_294_967_295_u32))] u32);
 
 /// A number is not a revision: revisions count from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -93,6 +93,14 @@ pub enum TriggerFault {
         /// How large it may be.
         limit: u64,
     },
+    /// The manifest lists more than would fit into memory.
+    #[error("manifest.json lists too much: it has {count} commas, at most {limit} are accepted")]
+    TooMany {
+        /// How many commas it has.
+        count: u64,
+        /// How many it may have.
+        limit: u64,
+    },
     /// `SHA256SUMS` is not the list of the other members.
     #[error("SHA256SUMS is not the list of the digests of trigger.yaml and payload/1.tar.zst")]
     Sums,

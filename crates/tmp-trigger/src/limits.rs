@@ -9,6 +9,9 @@ pub(crate) const HEADER: u64 = 1 << 20;
 /// Bytes of `manifest.json`.
 pub(crate) const MANIFEST: u64 = 32 << 20;
 
+/// Commas of `manifest.json`. Each may stand for a value, which takes far more memory than its text.
+pub(crate) const COMMAS: u64 = 2_000_000;
+
 /// Modules of an enhancement.
 pub(crate) const MODULES: usize = 250_000;
 

@@ -63,21 +63,35 @@ impl fmt::Display for Mistake {
     }
 }
 
-/// Everything that is wrong, in the order of the files and of the lines in them.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Mistakes(Vec<Mistake>);
+/// How many mistakes are told at once: nobody reads more, and finding and showing each takes time.
+pub(crate) const MOST: usize = 100;
+
+/// Everything that is wrong, in the order of the files and of the lines in them; the first hundred where
+/// there is more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistakes {
+    first: Vec<Mistake>,
+    more: bool,
+}
 
 impl Mistakes {
-    /// Sorts `mistakes` and drops those that say the same of the same place.
+    /// Sorts `mistakes` and drops those that say the same of the same place, and those after the hundredth.
     pub fn new(mut mistakes: Vec<Mistake>) -> Self {
         mistakes.sort();
         mistakes.dedup();
-        Self(mistakes)
+        let more = mistakes.len() > MOST;
+        mistakes.truncate(MOST);
+        Self { first: mistakes, more }
     }
 
     /// Each of them.
     pub fn iter(&self) -> std::slice::Iter<'_, Mistake> {
-        self.0.iter()
+        self.first.iter()
+    }
+
+    /// Whether there are more than these.
+    pub const fn has_more(&self) -> bool {
+        self.more
     }
 }
 
@@ -92,13 +106,13 @@ impl<'a> IntoIterator for &'a Mistakes {
 
 impl fmt::Display for Mistakes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, mistake) in self.0.iter().enumerate() {
+        for (at, mistake) in self.iter().enumerate() {
             if at > 0 {
                 f.write_str("\n")?;
             }
             mistake.fmt(f)?;
         }
-        Ok(())
+        if self.more { f.write_str("\nand more") } else { Ok(()) }
     }
 }
 

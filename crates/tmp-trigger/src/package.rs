@@ -15,7 +15,7 @@ use crate::{
     header::{Counts, PayloadEntry, TriggerHeader, TriggerVersion},
     limits, manifest,
     mistake::{Mistake, Mistakes},
-    payload::{canonical, size_of},
+    payload::{canonical, commas, size_of},
     tree,
     writer::Writer,
 };
@@ -106,6 +106,14 @@ pub enum PackageError {
         /// How large it may be.
         limit: u64,
     },
+    /// Its manifest would list more than is accepted at a site.
+    #[error("manifest.json has {count} commas; a trigger file may have {limit}")]
+    TooMany {
+        /// How many commas it has.
+        count: u64,
+        /// How many it may have.
+        limit: u64,
+    },
     /// The description cannot be written as YAML.
     #[error("trigger.yaml cannot be written: {message}")]
     Description {
@@ -145,6 +153,10 @@ pub fn package(
     let manifest = canonical(&checked.enhancement)
         .map_err(|error| PackageError::Description { message: error.to_string() })?;
     within("manifest.json", manifest.len() as u64, limits::MANIFEST)?;
+    let count = commas(&manifest);
+    if count > limits::COMMAS {
+        return Err(PackageError::TooMany { count, limit: limits::COMMAS });
+    }
     let members = manifest::members(&checked.enhancement);
     let size = size_of(manifest.len() as u64, &members);
     let draft = header(&checked, options.environment, size);

@@ -29,6 +29,11 @@ pub(crate) fn canonical(enhancement: &Enhancement) -> Result<Vec<u8>, serde_json
     serde_json::to_vec(enhancement)
 }
 
+/// How many commas a manifest has: no fewer than what its lists and maps hold besides the first of each.
+pub(crate) fn commas(manifest: &[u8]) -> u64 {
+    manifest.iter().map(|byte| u64::from(*byte == b',')).sum()
+}
+
 /// The uncompressed size of a payload.
 pub(crate) fn size_of(manifest: u64, members: &[(Digest, u64)]) -> u64 {
     let extents = members.iter().map(|(digest, size)| Member::new(content_name(digest), *size).extent());
@@ -121,6 +126,10 @@ impl<'a> PayloadReader<'a> {
         let mut bytes = vec![0; size];
         self.exact(&mut bytes)?;
         self.zeros(member.padding(), MANIFEST)?;
+        let count = commas(&bytes);
+        if count > limits::COMMAS {
+            return Err(TriggerFault::TooMany { count, limit: limits::COMMAS });
+        }
         let enhancement: Enhancement = serde_json::from_slice(&bytes)
             .map_err(|error| TriggerFault::Manifest { message: error.to_string() })?;
         if canonical(&enhancement).ok().as_deref() != Some(&bytes) {

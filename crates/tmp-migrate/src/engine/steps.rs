@@ -21,6 +21,7 @@ use crate::{
     folder::Folder,
     journal::Fact,
     planner::{globs, matches_below},
+    survivors,
 };
 
 impl Run<'_, '_> {
@@ -31,8 +32,9 @@ impl Run<'_, '_> {
         for index in self.memory.to_undo() {
             let Some(step) = self.plan.steps.get(index) else { continue };
             let since = self.site.clock().elapsed();
+            let interrupted = !self.memory.done.contains(&index) || self.memory.undoing == Some(index);
             self.record(Fact::UndoIntent { step: index })?;
-            let undone = self.undo_step(step);
+            let undone = self.stop(step, interrupted).and_then(|()| self.undo_step(step));
             if has_effect(&step.work) {
                 self.step_ended(&step.name, Direction::Undo, undone.as_ref().err().cloned(), since);
             }
@@ -42,6 +44,12 @@ impl Run<'_, '_> {
             }
         }
         Ok(failures)
+    }
+
+    /// Stops what an interrupted step started and left running: it could write after the comparison. What
+    /// a step that ended well started, such as a service, is left to the step's own way back.
+    fn stop(&self, step: &PlannedStep, interrupted: bool) -> Result<(), String> {
+        if interrupted { survivors::end(self.migration(), &step.name, self.site.clock()) } else { Ok(()) }
     }
 
     fn undo_step(&mut self, step: &PlannedStep) -> Result<(), String> {

@@ -158,3 +158,28 @@ fn a_program_that_is_not_there_is_a_failed_check() {
     command.run = vec!["bin/no-such-program".into()];
     refused(&lab.migrate(), "cannot be started");
 }
+
+/// A step that fails leaves a process in a session of its own, which goes on writing: it is stopped
+/// before anything is put back.
+#[test]
+fn what_a_failed_step_left_running_is_stopped_before_it_is_undone() {
+    let mut lab = lab();
+    lab.write("var/index/one", "1");
+    let writer = "setsid sh -c 'while :; do echo more >> var/index/one; sleep 0.01; done' >/dev/null 2>&1 &";
+    lab.batch("reindex", &format!("{writer} sleep 0.2; exit 1"), None, &["var/index/**"]);
+    let before = lab.seen();
+    refused(&lab.migrate(), "reindex");
+    thread::sleep(Duration::from_millis(100));
+    crate::common::assert_same(&before, &lab.seen());
+}
+
+/// A process that a step started and that ended well is not TMP's to stop.
+#[test]
+fn what_a_finished_step_left_running_is_left_to_its_own_way_back() {
+    let mut lab = lab();
+    let service = "setsid sh -c 'echo $$ > ../service; exec sleep 30' >/dev/null 2>&1 & sleep 0.2";
+    lab.batch("restart", service, Some("kill $(cat ../service) && rm ../service"), &[]);
+    lab.check("refuses", "exit 1");
+    refused(&lab.migrate(), "refuses");
+    assert!(!lab.root().join("../service").exists(), "the step's own rollback found it running");
+}

@@ -68,7 +68,8 @@ fn one(model: &mut TreeModel, change: &Change) {
     remove(model, path);
     // As on every Unix, a directory made in a set-group-id directory is one too.
     let above = parent(path).and_then(|parent| model.0.get(parent));
-    let inherited = above.filter(|_| content == NodeContent::Directory).map_or(0, |above| above.mode & 0o2000);
+    let inherited =
+        above.filter(|_| content == NodeContent::Directory).map_or(0, |above| above.mode & 0o2000);
     let mode = mode | inherited;
     model.0.insert(path.clone(), Node { content, mode, xattrs: None, mtime: None });
     forget_parent(model, path);

@@ -7,7 +7,10 @@
 use serde_json::{Map, Value};
 
 use super::{Spot, TextCheck, field_path::FieldPath, suggestion::closest};
-use crate::{mistake::Rule, rules};
+use crate::{
+    mistake::{MOST, Rule},
+    rules,
+};
 
 /// Something that differs from the schema.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,6 +38,11 @@ impl<'a> Validator<'a> {
     fn find(&mut self, path: &FieldPath, rule: &'static Rule, message: String, help: impl Into<String>) {
         let finding = Finding { path: path.clone(), spot: Spot::Value, rule, message, help: help.into() };
         self.findings.push(finding);
+    }
+
+    /// Whether more is wrong than is told: the rest would only take time.
+    fn is_full(&self) -> bool {
+        self.findings.len() > MOST
     }
 
     fn check(&mut self, schema: &'a Value, value: &Value, path: &FieldPath) {
@@ -98,6 +106,9 @@ impl<'a> Validator<'a> {
         let keyed = schema.get("patternProperties").and_then(Value::as_object);
         let rest = schema.get("additionalProperties");
         for (name, value) in fields {
+            if self.is_full() {
+                return;
+            }
             let place = path.field(name);
             if let Some(field) = known.and_then(|known| known.get(name)) {
                 self.check(field, value, &place);
@@ -147,6 +158,9 @@ impl<'a> Validator<'a> {
         }
         if let Some(of_item) = schema.get("items") {
             for (at, item) in items.iter().enumerate() {
+                if self.is_full() {
+                    return;
+                }
                 self.check(of_item, item, &path.index(at));
             }
         }

@@ -12,7 +12,10 @@ use serde::{
 use serde_json::{Map, Number, Value};
 
 use super::field_path::FieldPath;
-use crate::{mistake::Rule, rules};
+use crate::{
+    mistake::{MOST, Rule},
+    rules,
+};
 
 /// The longest document, in bytes.
 pub const LONGEST: usize = 1 << 20;
@@ -213,7 +216,7 @@ impl<'de> Visitor<'de> for Node<'_> {
             };
             let path = self.path.field(&name);
             let value = fields.next_value_seed(self.child(path.clone()))?;
-            if map.contains_key(&name) {
+            if map.contains_key(&name) && self.state.borrow().faults.len() <= MOST {
                 self.state.borrow_mut().faults.push(Fault {
                     rule: &rules::DUPLICATE_FIELD,
                     message: format!("{name:?} is given twice"),
