@@ -100,12 +100,15 @@ pub enum DatabaseComparison {
     Exact,
     /// The schema is exactly as before; others wrote rows since.
     SchemaOnly,
+    /// It was taken back, and compared, before the rollback was interrupted.
+    Earlier,
 }
 
 impl From<Undone> for DatabaseComparison {
     fn from(undone: Undone) -> Self {
         match undone {
-            Undone::Exact | Undone::Before => Self::Exact,
+            Undone::Exact => Self::Exact,
+            Undone::Before => Self::Earlier,
             Undone::SchemaOnly => Self::SchemaOnly,
         }
     }

@@ -126,9 +126,9 @@ fn details(fact: &Fact, plan: &Plan) -> String {
             format!("{} staged or parked", render::count(site.operations.len() as u64, "operation"))
         }
         Fact::StepIntent { name, .. } => format!("{name} is about to run"),
-        Fact::StepDone { step } => format!("{} ran", named(step)),
+        Fact::StepDone { step, .. } => format!("{} ran", named(step)),
         Fact::UndoIntent { step } => format!("{} is about to be undone", named(step)),
-        Fact::UndoDone { step } => format!("{} was undone", named(step)),
+        Fact::UndoDone { step, .. } => format!("{} was undone", named(step)),
         Fact::Committed { findings, .. } => findings.join("; "),
         Fact::CleanedUp { kept } if kept.is_empty() => String::new(),
         Fact::CleanedUp { kept } => format!("kept: {}", kept.join(", ")),

@@ -106,6 +106,9 @@ fn proof(comparison: &Comparison) -> String {
             DatabaseComparison::SchemaOnly => {
                 "  database    schema exactly as before; others wrote rows since\n"
             }
+            DatabaseComparison::Earlier => {
+                "  database    taken back and compared before the rollback was interrupted\n"
+            }
         };
     }
     for path in &comparison.foreign {

@@ -109,6 +109,7 @@ impl Run<'_, '_> {
         }
         if !failures.is_empty() {
             self.restore_times()?;
+            self.after_rollback();
             return Err(Stuck::Failed(format!(
                 "{}; modules and database are the old ones again",
                 failures.join("; ")

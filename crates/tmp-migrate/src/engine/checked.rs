@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, sync::atomic::Ordering, time::Duration};
 
 use tmp_core::{
     ModulePath, Phase,
+    database::Fingerprint,
     enhancement::{Command, Probe},
     event::{Direction, Work},
     id::StepName,
@@ -47,8 +48,9 @@ impl Run<'_, '_> {
             self.record(Fact::StepIntent { step: index, name: step.name.clone() })?;
             let result = self.step(step);
             self.step_ended(&step.name, Direction::Apply, result.as_ref().err().cloned(), since);
-            result.map_err(|failure| Trouble::TurnBack(format!("{} failed: {failure}", step.name)))?;
-            self.record(Fact::StepDone { step: index })?;
+            let failed = |failure| Trouble::TurnBack(format!("{} failed: {failure}", step.name));
+            let database = result.map_err(failed)?;
+            self.record(Fact::StepDone { step: index, database })?;
         }
         self.unless_stopped()?;
         let (mixture_us, locked_us) = (self.mixture_us, self.locked_us);
@@ -56,13 +58,14 @@ impl Run<'_, '_> {
         Ok(())
     }
 
-    fn step(&mut self, step: &PlannedStep) -> Result<(), String> {
+    /// Runs one step; answers the database as a SQL step left it.
+    fn step(&mut self, step: &PlannedStep) -> Result<Option<Fingerprint>, String> {
         let enhancement = &self.plan.enhancement;
-        match &step.work {
+        let done = match &step.work {
             StepWork::PostImage => self.post_image(),
             StepWork::Sql { index } => {
                 let change = enhancement.sql.get(*index).ok_or("no such SQL change")?;
-                self.run_alone(&change.apply)
+                return self.run_alone(&change.apply);
             }
             StepWork::ControlObject { index, commands } => {
                 let object = enhancement.control_objects.get(*index).ok_or("no such control object")?;
@@ -84,7 +87,8 @@ impl Run<'_, '_> {
                 let check = enhancement.verify.get(*index).ok_or("no such check")?;
                 self.check(&step.name, &check.probe, Duration::from_secs(check.within_s))
             }
-        }
+        };
+        done.map(|()| None)
     }
 
     /// Applies or undoes a step of the embedder's own.

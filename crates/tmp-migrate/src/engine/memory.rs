@@ -56,9 +56,13 @@ impl Memory {
                 self.after.clone_from(after);
             }
             Fact::StepIntent { step, .. } => self.started.push(*step),
-            Fact::StepDone { step } => drop(self.done.insert(*step)),
+            Fact::StepDone { step, database } => {
+                self.done.insert(*step);
+                self.left(database.as_ref());
+            }
             Fact::UndoIntent { step } => self.undoing = Some(*step),
-            Fact::UndoDone { step } => {
+            Fact::UndoDone { step, database } => {
+                self.left(database.as_ref());
                 self.undoing = None;
                 self.undone.insert(*step);
             }
@@ -76,6 +80,13 @@ impl Memory {
                 self.findings.extend(kept.iter().map(|path| super::cleanup::kept_finding(path)));
             }
             Fact::Begin { .. } | Fact::Switched | Fact::Applied | Fact::Checking | Fact::Resolved { .. } => {}
+        }
+    }
+
+    /// What TMP itself wrote after COMMIT is nobody else's writing.
+    fn left(&mut self, database: Option<&Fingerprint>) {
+        if let Some(database) = database {
+            self.after = Some(database.clone());
         }
     }
 

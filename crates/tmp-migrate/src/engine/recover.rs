@@ -113,7 +113,7 @@ impl Run<'_, '_> {
                 Err(Stuck::Stop(error)) => Err(error),
             },
             Phase::Applied | Phase::Checking => self.finish(),
-            Phase::Committed | Phase::CleanedUp => self.close(),
+            Phase::Committed | Phase::CleanedUp => Ok(self.close()),
             Phase::RollingBack => {
                 self.fence_if_possible();
                 self.roll_back()
@@ -143,17 +143,20 @@ impl Run<'_, '_> {
     /// Runs the checked part to its end, or back.
     pub(super) fn finish(&mut self) -> Result<Outcome, EngineError> {
         match self.checked_part() {
-            Ok(()) => self.close(),
+            Ok(()) => Ok(self.close()),
             Err(trouble) => self.turn_back_committed(trouble),
         }
     }
 
     /// Cleans up after an approval; whatever happens here, the change is in place.
-    fn close(&mut self) -> Result<Outcome, EngineError> {
-        if self.phase() == Phase::Committed {
-            self.clean_up()?;
+    fn close(&mut self) -> Outcome {
+        if self.phase() == Phase::Committed
+            && let Err(error) = self.clean_up()
+        {
+            let text = crate::text(&error);
+            self.finding(format!("the next run or recovery has to clean up after this one: {text}"));
         }
-        Ok(Outcome::Committed { report: self.report() })
+        Outcome::Committed { report: self.report() }
     }
 
     /// While files go back, others should not see the database; but the decision is made, and a

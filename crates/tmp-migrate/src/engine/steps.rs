@@ -8,7 +8,7 @@ use std::{
 use tmp_archive::{EntryPath, Selection};
 use tmp_core::{
     ModulePath,
-    database::SqlText,
+    database::{DatabaseError, Fingerprint, SqlText},
     enhancement::{BatchStep, Command, Script, SqlRollback},
     event::Direction,
     id::StepName,
@@ -39,7 +39,7 @@ impl Run<'_, '_> {
                 self.step_ended(&step.name, Direction::Undo, undone.as_ref().err().cloned(), since);
             }
             match undone {
-                Ok(()) => self.record(Fact::UndoDone { step: index })?,
+                Ok(database) => self.record(Fact::UndoDone { step: index, database })?,
                 Err(failure) => failures.push(format!("step {} cannot be undone: {failure}", step.name)),
             }
         }
@@ -52,9 +52,9 @@ impl Run<'_, '_> {
         if interrupted { survivors::end(self.migration(), &step.name, self.site.clock()) } else { Ok(()) }
     }
 
-    fn undo_step(&mut self, step: &PlannedStep) -> Result<(), String> {
+    fn undo_step(&mut self, step: &PlannedStep) -> Result<Option<Fingerprint>, String> {
         let enhancement = &self.plan.enhancement;
-        match &step.work {
+        let undone = match &step.work {
             StepWork::PostImage | StepWork::Check { .. } => Ok(()),
             StepWork::Own { .. } => self.own(step, Direction::Undo),
             StepWork::Batch { index } => {
@@ -70,21 +70,29 @@ impl Run<'_, '_> {
             StepWork::Sql { index } => {
                 let change = enhancement.sql.get(*index).ok_or("no such SQL change")?;
                 match &change.rollback {
-                    SqlRollback::Script(script) => self.run_alone(script),
+                    SqlRollback::Script(script) => return self.run_alone(script),
                     // The archived database comes back as a whole, after the steps.
                     SqlRollback::Archive | SqlRollback::Irreversible { .. } => Ok(()),
                 }
             }
-        }
+        };
+        undone.map(|()| None)
     }
 
-    /// Runs one script outside of any transaction.
-    pub(super) fn run_alone(&mut self, script: &Script) -> Result<(), String> {
+    /// Runs one script outside of any transaction. Answers the database as it left it, so that this is
+    /// not taken for somebody else's writing; nothing where somebody had written since COMMIT.
+    pub(super) fn run_alone(&mut self, script: &Script) -> Result<Option<Fingerprint>, String> {
         let text = self.folder.script(self.disk(), script).map_err(|error| crate::text(&error))?;
+        let known = self.memory.after.clone();
         let Some(database) = self.database()? else { return Err("the plan has no database".into()) };
-        let result = database.run_alone(&SqlText { name: &script.name, text: &text });
+        let mut run = || {
+            let quiet = database.fingerprint().map(|found| Some(found) == known)?;
+            database.run_alone(&SqlText { name: &script.name, text: &text })?;
+            quiet.then(|| database.fingerprint()).transpose()
+        };
+        let result = run().map_err(|error: DatabaseError| crate::text(&error));
         database.release();
-        result.map_err(|error| crate::text(&error))
+        result
     }
 
     /// Puts back what a batch step writes: what was archived is restored, what is new is removed.

@@ -70,6 +70,9 @@ pub enum Fact {
     StepDone {
         /// Index into the plan's steps.
         step: usize,
+        /// The database as a SQL step left it, where nobody else had written since COMMIT.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        database: Option<Fingerprint>,
     },
     /// The migration is approved.
     Committed {
@@ -104,6 +107,9 @@ pub enum Fact {
     UndoDone {
         /// Index into the plan's steps.
         step: usize,
+        /// The database as the undo of a SQL step left it, where nobody else had written since COMMIT.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        database: Option<Fingerprint>,
     },
     /// Everything was undone and compared with the archive.
     RolledBack {

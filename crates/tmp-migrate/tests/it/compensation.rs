@@ -98,13 +98,46 @@ fn a_statement_outside_the_transaction_that_changes_something_goes_back() {
     lab.check("refuses", "exit 1");
     let before = lab.seen();
     let outcome = lab.migrate();
-    assert!(matches!(outcome, Outcome::RolledBack { .. }), "{outcome:?}");
+    let Outcome::RolledBack { comparison, .. } = &outcome else { panic!("{outcome:?}") };
+    assert_eq!(comparison.database, Some(DatabaseComparison::Exact), "what TMP wrote is nobody else's");
     assert_same(&before, &lab.seen());
+}
+
+/// What TMP itself wrote after COMMIT does not keep the archive from being restored; what somebody else
+/// wrote does.
+#[test]
+fn a_statement_outside_the_transaction_goes_back_by_the_archive_unless_somebody_else_wrote() {
+    for foreign in [false, true] {
+        let mut lab = lab();
+        lab.sql("010", "create index i on t(b);", None, None);
+        lab.enhancement.sql[0].transaction = TransactionMode::None;
+        lab.check("refuses", "exit 1");
+        let before = lab.seen();
+        let database = lab.database_path();
+        let watch = |event: &Event, _: &AtomicBool| {
+            if foreign && matches!(event, Event::Phase { phase: Phase::Checking, .. }) {
+                rusqlite::Connection::open(&database)
+                    .unwrap()
+                    .execute("insert into t values (9, 9)", [])
+                    .unwrap();
+            }
+        };
+        let outcome = lab.migrate_watched(Arc::new(RealDisk), watch).unwrap();
+        if foreign {
+            assert!(matches!(outcome, Outcome::RollbackFailed { .. }), "{outcome:?}");
+        } else {
+            assert!(matches!(outcome, Outcome::RolledBack { .. }), "{outcome:?}");
+            assert_same(&before, &lab.seen());
+        }
+    }
 }
 
 #[test]
 fn a_batch_step_that_cannot_be_undone_is_a_failed_rollback_with_old_modules_and_database() {
     let mut lab = lab();
+    let witness = lab.base().join("witness");
+    let run = vec!["sh".into(), "-c".into(), format!("cat bin/app > {witness}")];
+    lab.enhancement.after_rollback.push(Command { run, timeout_s: 20 });
     lab.sql("010", "create table u(c);", Some("drop table u;"), None);
     lab.batch("reindex", "true", Some("echo no >&2; exit 7"), &[]);
     lab.check("refuses", "exit 1");
@@ -114,6 +147,7 @@ fn a_batch_step_that_cannot_be_undone_is_a_failed_rollback_with_old_modules_and_
     assert!(cause.contains("refuses"), "{outcome:?}");
     assert!(undo_failure.contains("reindex") && undo_failure.contains("status 7: no"), "{outcome:?}");
     assert_same(&before, &lab.seen());
+    assert_eq!(text(&witness), "old", "the old service starts all the same");
     assert!(matches!(lab.recover(), Some(Outcome::RollbackFailed { .. })));
 }
 
