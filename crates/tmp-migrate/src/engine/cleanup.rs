@@ -14,17 +14,12 @@ use tmp_disk::{At, Dir, Disk, DiskError, ObservedContent, Rename, create_dir_dur
 
 use super::{
     error::{EngineError, OpenError},
-    memory::Memory,
-    open::replay,
+    memory::{Memory, kept_finding},
+    replay::replay,
     run::Run,
     site::{Site, garbage, kept, slots},
 };
 use crate::journal::Fact;
-
-/// What a person is told of something that was kept.
-pub(super) fn kept_finding(path: &str) -> String {
-    format!("{path} was changed by somebody else while TMP had it, and was kept")
-}
 
 impl Run<'_, '_> {
     /// Removes the parked inodes of a committed migration and records that. Where the archive cannot say

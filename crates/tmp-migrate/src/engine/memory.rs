@@ -77,7 +77,7 @@ impl Memory {
                 self.findings.clone_from(findings);
             }
             Fact::CleanedUp { kept } => {
-                self.findings.extend(kept.iter().map(|path| super::cleanup::kept_finding(path)));
+                self.findings.extend(kept.iter().map(|path| kept_finding(path)));
             }
             Fact::Begin { .. } | Fact::Switched | Fact::Applied | Fact::Checking | Fact::Resolved { .. } => {}
         }
@@ -99,4 +99,9 @@ impl Memory {
     pub(crate) fn to_undo(&self) -> Vec<usize> {
         self.started.iter().rev().copied().filter(|step| !self.undone.contains(step)).collect()
     }
+}
+
+/// What a person is told of something that was kept.
+pub(super) fn kept_finding(path: &str) -> String {
+    format!("{path} was changed by somebody else while TMP had it, and was kept")
 }

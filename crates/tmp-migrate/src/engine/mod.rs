@@ -18,6 +18,7 @@ mod error;
 mod memory;
 mod open;
 mod recover;
+mod replay;
 mod resolve;
 mod run;
 mod sight;

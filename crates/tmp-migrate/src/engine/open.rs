@@ -4,7 +4,7 @@ use std::path::Path;
 
 use camino::Utf8Path;
 use tmp_archive::{Archive, DirectoryStore};
-use tmp_core::{MigrationId, Mode, Phase, contents::Contents, event::Event, outcome::Outcome, plan::Plan};
+use tmp_core::{Mode, Phase, contents::Contents, event::Event, outcome::Outcome, plan::Plan};
 use tmp_disk::{
     At, Capabilities, Dir, Disk, DiskError, Lock, ProbeError, Tree, create_dir_durably, ensure_dirs, probe,
     read_whole,
@@ -15,12 +15,13 @@ use super::{
     error::{EngineError, OpenError},
     memory::Memory,
     recover::Interrupted,
+    replay::{Replayed, replay},
     run::{Party, Run},
     site::{SharedClock, Site},
 };
 use crate::{
     folder::{self, Folder},
-    journal::{Fact, Journal, Record},
+    journal::{Fact, Record},
     workplace::Workplace,
 };
 
@@ -164,26 +165,6 @@ fn boot_id(disk: &dyn Disk) -> String {
 /// Whether nothing is left to do for a migration, but perhaps to remove what it staged.
 const fn is_over(phase: Phase) -> bool {
     matches!(phase, Phase::CleanedUp | Phase::RolledBack | Phase::Resolved)
-}
-
-/// A journal that was read back.
-pub(super) struct Replayed {
-    pub(super) folder: Folder,
-    pub(super) journal: Journal,
-    pub(super) records: Vec<Record>,
-}
-
-impl Replayed {
-    pub(super) const fn phase(&self) -> Phase {
-        self.journal.phase()
-    }
-}
-
-/// Reads the journal of a migration.
-pub(super) fn replay(site: &Site, migration: &MigrationId) -> Result<Replayed, OpenError> {
-    let folder = Folder::open(site.disk(), (&site.journals, &site.journals_path), migration)?;
-    let (journal, records) = Journal::open(site.disk(), &folder.dir, migration)?;
-    Ok(Replayed { folder, journal, records })
 }
 
 /// The open migration of this root, if there is one: no second can be, because none begins while one

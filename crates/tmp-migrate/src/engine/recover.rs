@@ -6,7 +6,8 @@ use tmp_core::{Phase, database::Settled, event::Event, outcome::Outcome, plan::P
 use super::{
     error::{EngineError, OpenError, Stuck, Trouble},
     memory::Memory,
-    open::{Engine, Replayed},
+    open::Engine,
+    replay::Replayed,
     run::{Party, Run},
     site::Site,
 };

@@ -116,16 +116,7 @@ impl Journal {
             .create_file(At::new(dir, NAME), mode)
             .map_err(|source| wrap(DiskError { doing: "create", path: NAME.into(), source }))?;
         let allocated = size.next_multiple_of(SLOT) + RESERVE * SLOT;
-        let mut journal = Self {
-            file,
-            migration: migration.clone(),
-            phase: Phase::Planned,
-            sequence: 0,
-            previous: Digest::from_bytes([0; 32]),
-            end: 0,
-            allocated: 0,
-            broken: false,
-        };
+        let mut journal = Self::empty(file, migration, 0);
         journal.allocate(disk, allocated)?;
         journal.append(disk, &Record { at, fact: begin.clone() })?;
         disk.sync_file(&journal.file)
@@ -135,7 +126,7 @@ impl Journal {
     }
 
     /// Reads the journal in `dir` and opens it for more. A torn tail is ignored, and overwritten by
-    /// the next record.
+    /// the next record. What was read is durable on return.
     ///
     /// # Errors
     /// It cannot be read whole; nothing may be changed on the strength of it.
@@ -144,7 +135,14 @@ impl Journal {
         dir: &Dir,
         migration: &MigrationId,
     ) -> Result<(Self, Vec<Record>), JournalError> {
-        Self::replayed(disk, dir, migration, disk.open_file_to_write(At::new(dir, NAME)))
+        let (journal, records) =
+            Self::replayed(disk, dir, migration, disk.open_file_to_write(At::new(dir, NAME)))?;
+        // A process that was killed before its sync leaves records that can be read and are not durable.
+        disk.sync_file(&journal.file).map_err(|source| {
+            let source = DiskError { doing: "sync", path: NAME.into(), source };
+            JournalError::Disk { migration: migration.clone(), source }
+        })?;
+        Ok((journal, records))
     }
 
     /// Reads the journal in `dir` without opening it for more.
@@ -160,6 +158,20 @@ impl Journal {
         Ok((journal.phase, records))
     }
 
+    /// A journal without a record.
+    fn empty(file: OpenFile, migration: &MigrationId, allocated: u64) -> Self {
+        Self {
+            file,
+            migration: migration.clone(),
+            phase: Phase::Planned,
+            sequence: 0,
+            previous: Digest::from_bytes([0; 32]),
+            end: 0,
+            allocated,
+            broken: false,
+        }
+    }
+
     fn replayed(
         disk: &dyn Disk,
         dir: &Dir,
@@ -169,16 +181,7 @@ impl Journal {
         let wrap = |source| JournalError::Disk { migration: migration.clone(), source };
         let file = file.map_err(|source| wrap(DiskError { doing: "open", path: NAME.into(), source }))?;
         let bytes = read_whole(disk, At::new(dir, NAME), LARGEST).map_err(wrap)?;
-        let mut journal = Self {
-            file,
-            migration: migration.clone(),
-            phase: Phase::Planned,
-            sequence: 0,
-            previous: Digest::from_bytes([0; 32]),
-            end: 0,
-            allocated: bytes.len() as u64,
-            broken: false,
-        };
+        let mut journal = Self::empty(file, migration, bytes.len() as u64);
         let records = journal.replay(&bytes)?;
         Ok((journal, records))
     }
