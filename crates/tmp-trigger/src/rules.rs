@@ -48,6 +48,10 @@ rules! {
     MODE "mode" "Permission bits would let a program take another identity"
         "Set-user-id and set-group-id are never taken over from the files of a developer. Write the `mode` of \
          the module explicitly where that is really meant, and it is shown to whoever approves."
+    MODE_WIDENED "mode-widened" "A private file would become readable by all"
+        "Where an entry has no `mode`, a file is packaged as 0644, or as 0755 if its owner may run it, whatever \
+         umask it was made under. A file that only its owner can read here may be a secret: write its `mode` to \
+         keep it private. This is a warning."
     MODULE_CONFLICT "module-conflict" "Two entries cannot both hold"
         "A path that becomes a file or a symlink, or that is removed, cannot hold other modules that are put."
     OWNER "owner" "An owner cannot be read"

@@ -17,7 +17,7 @@ use crate::limits;
 #[derive(Debug, Clone)]
 pub(crate) enum Found {
     File { path: PathBuf, mode: u32 },
-    Directory { empty: bool },
+    Directory { empty: bool, mode: u32 },
     Symlink { target: String },
 }
 
@@ -62,7 +62,7 @@ fn found(path: &Path, metadata: &Metadata) -> Result<Found, String> {
         Ok(Found::File { path: path.to_owned(), mode: metadata.mode() })
     } else if kind.is_dir() {
         let mut entries = fs::read_dir(path).map_err(|error| format!("{}: {error}", shown(path)))?;
-        Ok(Found::Directory { empty: entries.next().is_none() })
+        Ok(Found::Directory { empty: entries.next().is_none(), mode: metadata.mode() })
     } else if kind.is_symlink() {
         let target = fs::read_link(path).map_err(|error| format!("{}: {error}", shown(path)))?;
         match target.into_os_string().into_string() {

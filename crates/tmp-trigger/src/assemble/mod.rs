@@ -1,6 +1,7 @@
 //! Makes the manifest of an enhancement out of its description and the files beside it, and finds
 //! everything that is wrong with them on the way.
 
+mod base;
 mod modules;
 mod steps;
 mod surroundings;
@@ -144,6 +145,10 @@ pub(crate) fn assemble(
 }
 
 pub(crate) fn read_bounded(path: &Path, limit: u64) -> std::io::Result<Vec<u8>> {
+    // Asked before it is opened, because opening a FIFO waits for a writer.
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(std::io::Error::other("not a regular file"));
+    }
     let mut bytes = Vec::new();
     std::io::Read::read_to_end(&mut std::io::Read::take(std::fs::File::open(path)?, limit), &mut bytes)?;
     Ok(bytes)

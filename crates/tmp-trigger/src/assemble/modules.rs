@@ -20,6 +20,9 @@ use crate::{
 /// A module and the entry it comes from.
 pub(super) type Origin = (ModuleChange, Option<usize>);
 
+/// The bits that let group or others read a file.
+const READ_BY_OTHERS: u32 = 0o044;
+
 impl Assembly<'_> {
     /// The modules in the order of their paths.
     pub(super) fn modules(&mut self, trees: &Trees) -> Vec<Origin> {
@@ -50,6 +53,9 @@ impl Assembly<'_> {
                     self.expect(module, base, &place);
                 }
             }
+        }
+        if let Some(base) = base {
+            self.changed_types(base, &mut modules);
         }
         modules.sort_by(|(a, _), (b, _)| a.path.cmp(&b.path));
         self.warn_of_links(&modules);
@@ -92,13 +98,13 @@ impl Assembly<'_> {
         }
         let Some(path) = path else { return };
         match (tree, found) {
-            (Some(_), Found::Directory { empty }) => {
+            (Some(_), found @ Found::Directory { empty, .. }) => {
                 let walk = tree::walk(&source);
                 for fault in walk.faults {
                     self.wrong(&rules::FILE, &origin, fault, "");
                 }
                 if empty {
-                    self.put_one(entry, path.clone(), Found::Directory { empty }, place, at, out);
+                    self.put_one(entry, path.clone(), found, place, at, out);
                 }
                 for (below, found) in walk.found {
                     match path.join(&below) {
@@ -130,10 +136,18 @@ impl Assembly<'_> {
     ) {
         if let Found::File { path: file, mode } = &found
             && entry.mode.is_none()
-            && Mode::from_bits(*mode).changes_identity()
         {
-            let message = format!("{} is set-user-id or set-group-id", tree::shown(file));
-            self.wrong(&rules::MODE, place, message, "clear the bit, or write the mode here if it is meant");
+            let mode = Mode::from_bits(*mode);
+            if mode.changes_identity() {
+                let message = format!("{} is set-user-id or set-group-id", tree::shown(file));
+                let help = "clear the bit, or write the mode here if it is meant";
+                self.wrong(&rules::MODE, place, message, help);
+            } else if mode.bits() & READ_BY_OTHERS == 0 {
+                let widened = Mode::normalised(mode.bits());
+                let message = format!("{} is {mode} here and will be {widened}", tree::shown(file));
+                let help = format!("write `mode: \"{mode}\"` if it is to stay private");
+                self.warnings.push(self.document.mistake(&rules::MODE_WIDENED, place, message, help));
+            }
         }
         let kind = entry.kind.unwrap_or_else(|| guessed(&path));
         if let Some(content) = self.content(found, entry.mode, &place.field("from")) {
@@ -157,8 +171,8 @@ impl Assembly<'_> {
                 self.contents.insert(digest, path);
                 Some(Content::File { digest, size, mode: mode.unwrap_or(Mode::normalised(bits)) })
             }
-            Found::Directory { empty: true } => Some(Content::Directory { mode: Mode::DIRECTORY }),
-            Found::Directory { empty: false } => None,
+            Found::Directory { empty: true, .. } => Some(Content::Directory { mode: Mode::DIRECTORY }),
+            Found::Directory { empty: false, .. } => None,
             Found::Symlink { target } => Some(Content::Symlink { target }),
         }
     }
@@ -197,7 +211,12 @@ impl Assembly<'_> {
         }
     }
 
-    fn everything_below(&mut self, base: &Path, path: &ModulePath, place: &FieldPath) -> Vec<ModulePath> {
+    pub(super) fn everything_below(
+        &mut self,
+        base: &Path,
+        path: &ModulePath,
+        place: &FieldPath,
+    ) -> Vec<ModulePath> {
         let Walk { found, faults } = tree::walk(&base.join(path.as_str()));
         for fault in faults {
             self.wrong(&rules::BASE, place, fault, "");
@@ -213,7 +232,7 @@ impl Assembly<'_> {
     }
 
     /// Records what the base tree has at the path of `module`.
-    fn expect(&mut self, module: &mut ModuleChange, base: &Path, place: &FieldPath) {
+    pub(super) fn expect(&mut self, module: &mut ModuleChange, base: &Path, place: &FieldPath) {
         let found = match tree::look_below(base, &module.path) {
             Ok(found) => found,
             Err(fault) => return self.wrong(&rules::BASE, place, fault, ""),
@@ -246,7 +265,8 @@ impl Assembly<'_> {
         })
     }
 
-    /// What turns the tree `from` into the tree `to`; a renamed module is removed and put.
+    /// What turns the tree `from` into the tree `to`, with the modes of `to`; a renamed module is removed
+    /// and put.
     fn difference(&mut self, from: &Path, to: &Path, out: &mut Vec<Origin>) {
         let place = FieldPath::top();
         let (mut old, mut new) = (tree::walk(from), tree::walk(to));
@@ -258,13 +278,16 @@ impl Assembly<'_> {
             let Some(path) = self.path(&name, &place) else { continue };
             let (before, after) = (old.found.remove(&name), new.found.remove(&name));
             let (old_mode, new_mode) = (mode_of(before.as_ref()), mode_of(after.as_ref()));
-            let is_directory = matches!(after, Some(Found::Directory { .. }));
             let Some(expected) = self.expected(before, &place) else { continue };
             let change = match after {
                 None => Change::Remove,
-                Some(_) if is_directory && expected == Expected::Directory => continue,
-                Some(_) if is_directory => Change::Put(Content::Directory { mode: Mode::DIRECTORY }),
-                Some(found) => match self.content(found, None, &place) {
+                Some(Found::Directory { mode, .. }) => {
+                    if expected == Expected::Directory && old_mode == new_mode {
+                        continue;
+                    }
+                    Change::Put(Content::Directory { mode: Mode::from_bits(mode) })
+                }
+                Some(found) => match self.content(found, new_mode, &place) {
                     Some(content) if old_mode == new_mode && is_same(&expected, &content) => continue,
                     Some(content) => Change::Put(content),
                     None => continue,
@@ -293,13 +316,11 @@ impl Assembly<'_> {
     }
 }
 
-/// The mode a file is packaged with, and the bits that must not be overlooked.
+/// The mode of a file or directory, whole; a symlink has none.
 fn mode_of(found: Option<&Found>) -> Option<Mode> {
     match found {
-        Some(Found::File { mode, .. }) => {
-            Some(Mode::from_bits(Mode::normalised(*mode).bits() | (mode & 0o6000)))
-        }
-        _ => None,
+        Some(Found::File { mode, .. } | Found::Directory { mode, .. }) => Some(Mode::from_bits(*mode)),
+        Some(Found::Symlink { .. }) | None => None,
     }
 }
 
@@ -312,7 +333,7 @@ fn is_same(expected: &Expected, content: &Content) -> bool {
 }
 
 /// The sort of item, by the ending of its name.
-fn guessed(path: &ModulePath) -> ItemKind {
+pub(super) fn guessed(path: &ModulePath) -> ItemKind {
     let ending = path.name().rsplit_once('.').map_or("", |(_, ending)| ending);
     match ending {
         "py" | "sh" | "pl" | "rb" | "js" | "lua" | "tcl" | "sql" => ItemKind::Script,

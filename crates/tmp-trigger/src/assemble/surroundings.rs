@@ -33,9 +33,9 @@ impl Assembly<'_> {
     fn sites(&mut self) {
         let Some(distribution) = &self.source.distribution else { return };
         let top = FieldPath::top().field("distribution");
-        let mut seen = BTreeSet::new();
+        let (mut seen, mut named) = (BTreeSet::new(), BTreeSet::new());
         for (at, site) in distribution.sites.iter().enumerate() {
-            if distribution.sites.iter().take(at).any(|other| other == site) {
+            if !named.insert(site) {
                 self.wrong(
                     &rules::SITES,
                     &top.field("sites").index(at),
@@ -50,7 +50,7 @@ impl Assembly<'_> {
                 self.wrong(&rules::SITES, &place, "a phase without a site", "");
             }
             for (at, site) in sites.iter().enumerate() {
-                if !distribution.sites.is_empty() && !distribution.sites.contains(site) {
+                if !named.is_empty() && !named.contains(site) {
                     self.wrong(&rules::SITES, &place.index(at), format!("{site} is not one of `sites`"), "");
                 }
                 if !seen.insert(site) {

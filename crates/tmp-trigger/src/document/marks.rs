@@ -1,6 +1,8 @@
 //! Positions in a YAML text, by the path of the value. Only read to report mistakes: what a document
 //! holds is decided by the other parser.
 
+use std::collections::BTreeMap;
+
 use saphyr_parser::{Event, Parser, Span};
 
 use super::field_path::{FieldPath, Segment};
@@ -26,15 +28,16 @@ pub(super) struct Marks {
 #[derive(Debug)]
 struct Mark {
     at: Position,
-    held: Vec<Held>,
-    map: bool,
+    holds: Holds,
 }
 
+/// What a node holds, each by its place in [`Marks::nodes`].
 #[derive(Debug)]
-struct Held {
-    /// The name of a field and where that stands; none in a list.
-    key: Option<(String, Position)>,
-    node: usize,
+enum Holds {
+    Nothing,
+    List(Vec<usize>),
+    /// By the names of the fields, with where the last of that name stands.
+    Map(BTreeMap<String, (Position, usize)>),
 }
 
 impl Marks {
@@ -45,10 +48,10 @@ impl Marks {
         for event in Parser::new_from_str(text) {
             let Ok((event, span)) = event else { break };
             match event {
-                Event::Scalar(value, ..) => marks.take(&mut open, &span, Some(&value), None),
-                Event::Alias(_) => marks.take(&mut open, &span, None, None),
-                Event::SequenceStart(..) => marks.take(&mut open, &span, None, Some(false)),
-                Event::MappingStart(..) => marks.take(&mut open, &span, None, Some(true)),
+                Event::Scalar(value, ..) => marks.take(&mut open, &span, Some(&value), Holds::Nothing),
+                Event::Alias(_) => marks.take(&mut open, &span, None, Holds::Nothing),
+                Event::SequenceStart(..) => marks.take(&mut open, &span, None, Holds::List(Vec::new())),
+                Event::MappingStart(..) => marks.take(&mut open, &span, None, Holds::Map(BTreeMap::new())),
                 Event::SequenceEnd | Event::MappingEnd => drop(open.pop()),
                 _ => {}
             }
@@ -62,24 +65,28 @@ impl Marks {
         open: &mut Vec<(usize, Option<(String, Position)>)>,
         span: &Span,
         scalar: Option<&str>,
-        opens: Option<bool>,
+        holds: Holds,
     ) {
         let at = (span.start.line() as u64, span.start.col() as u64 + 1);
         let node = self.nodes.len();
+        let opens = !matches!(holds, Holds::Nothing);
         if let Some((parent, key)) = open.last_mut()
             && let Some(mark) = self.nodes.get_mut(*parent)
         {
-            if mark.map && key.is_none() {
-                *key = Some((scalar.unwrap_or_default().to_owned(), at));
-                if opens.is_none() {
-                    return;
+            match (&mut mark.holds, key.take()) {
+                (Holds::Map(_), None) => {
+                    *key = Some((scalar.unwrap_or_default().to_owned(), at));
+                    if !opens {
+                        return;
+                    }
                 }
-            } else {
-                mark.held.push(Held { key: key.take(), node });
+                (Holds::Map(fields), Some((name, at))) => drop(fields.insert(name, (at, node))),
+                (Holds::List(items), _) => items.push(node),
+                (Holds::Nothing, _) => {}
             }
         }
-        self.nodes.push(Mark { at, held: Vec::new(), map: opens == Some(true) });
-        if opens.is_some() {
+        self.nodes.push(Mark { at, holds });
+        if opens {
             open.push((node, None));
         }
     }
@@ -89,19 +96,17 @@ impl Marks {
         let Some(mut mark) = self.nodes.first() else { return (0, 0) };
         let mut key = None;
         for segment in path.segments() {
-            let held = match segment {
-                Segment::Index(index) => mark.held.get(*index),
-                Segment::Field(name) => mark
-                    .held
-                    .iter()
-                    .rev()
-                    .find(|held| held.key.as_ref().is_some_and(|(found, _)| found == name)),
+            let held = match (segment, &mark.holds) {
+                (Segment::Index(index), Holds::List(items)) => items.get(*index).map(|node| (None, *node)),
+                (Segment::Field(name), Holds::Map(fields)) => {
+                    fields.get(name).map(|(at, node)| (Some(*at), *node))
+                }
+                _ => None,
             };
-            let Some((held, next)) = held.and_then(|held| Some((held, self.nodes.get(held.node)?))) else {
+            let Some((at, next)) = held.and_then(|(at, node)| Some((at, self.nodes.get(node)?))) else {
                 return mark.at;
             };
-            key = held.key.as_ref().map(|(_, at)| *at);
-            mark = next;
+            (key, mark) = (at, next);
         }
         match spot {
             Spot::Key => key.unwrap_or(mark.at),

@@ -152,17 +152,19 @@ fn how_wrong(rule: &Rule) -> Wrong {
 fn within_bounds<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, Box<Mistake>> {
     if bytes.len() > LONGEST {
         let message = format!("the document is longer than {LONGEST} bytes");
-        return Err(Box::new(Mistake::of_file(&rules::TOO_LARGE, file, message, "")));
+        return Err(Box::new(Mistake::of_file(&rules::TOO_LARGE, file, message, "write less into it")));
     }
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
         let line = before.split(|byte| *byte == b'\n').count() as u64;
-        let mistake = Mistake::of_file(&rules::YAML, file, "the text is not UTF-8".to_owned(), "");
+        let mistake =
+            Mistake::of_file(&rules::YAML, file, "the text is not UTF-8".to_owned(), "save it as UTF-8");
         Box::new(Mistake { line, ..mistake })
     })?;
     if yaml::may_nest_too_deep(text) {
         let message = "it has too many brackets, or far too many that are not closed".to_owned();
-        return Err(Box::new(Mistake::of_file(&rules::TOO_LARGE, file, message, "")));
+        let help = "close every bracket, and leave out lists in lists";
+        return Err(Box::new(Mistake::of_file(&rules::TOO_LARGE, file, message, help)));
     }
     Ok(text)
 }

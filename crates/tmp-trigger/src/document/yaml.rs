@@ -26,6 +26,9 @@ const DEPTH: usize = 32;
 const UNCLOSED: usize = 1000;
 const BRACKETS: usize = 50_000;
 
+const SPELLING: &str =
+    "what stands there or just before it is not YAML: look at indentation, quotes, brackets";
+
 /// What is wrong with a text as YAML.
 #[derive(Debug)]
 pub(super) struct Fault {
@@ -54,7 +57,9 @@ pub(super) fn read(text: &str) -> Result<(Value, Vec<Fault>), Fault> {
             let place = Place::Position(line, column);
             Err(match state.into_inner().fatal {
                 Some((rule, message, help)) => Fault { rule, message, help, place },
-                None => Fault { rule: &rules::YAML, message: plain(&error.to_string()), help: "", place },
+                None => {
+                    Fault { rule: &rules::YAML, message: plain(&error.to_string()), help: SPELLING, place }
+                }
             })
         }
     }
@@ -130,7 +135,7 @@ impl Node<'_> {
         self.count(0)?;
         if self.depth >= DEPTH {
             let message = format!("lists and maps are nested more than {DEPTH} deep");
-            return Err(self.refuse(&rules::TOO_LARGE, message, ""));
+            return Err(self.refuse(&rules::TOO_LARGE, message, "leave out lists in lists and aliases"));
         }
         Ok(())
     }

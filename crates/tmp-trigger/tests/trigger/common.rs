@@ -75,7 +75,7 @@ pub(crate) fn late_fee(root: &Path) -> PathBuf {
     put(root, "docs/late-fee.md", b"# Late fee\n");
     put(root, "reports/test.html", b"<p>passed</p>\n");
     put(root, "files/bin/fee", b"#!/bin/sh\necho fee\n");
-    chmod(root, "files/bin/fee", 0o700);
+    chmod(root, "files/bin/fee", 0o744);
     put(root, "files/bin/lib/rate.py", b"RATE = 5\n");
     std::os::unix::fs::symlink("fee", root.join("files/bin/late-fee")).unwrap();
     fs::create_dir_all(root.join("files/bin/spool")).unwrap();

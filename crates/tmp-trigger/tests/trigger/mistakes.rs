@@ -255,6 +255,28 @@ sql: [{name: x, database: main, apply: sql/010.sql, rollback: archive}]
 }
 
 #[test]
+fn a_private_file_that_becomes_readable_gets_a_warning() {
+    let root = tempfile::tempdir().unwrap();
+    for (name, mode) in [("key", 0o600), ("run", 0o710), ("kept", 0o600), ("group", 0o640), ("all", 0o644)] {
+        put(root.path(), name, name.as_bytes());
+        chmod(root.path(), name, mode);
+    }
+    let yaml = "modules:
+  - {put: etc/key, from: key}
+  - {put: bin/run, from: run}
+  - {put: etc/kept, from: kept, mode: \"0600\"}
+  - {put: etc/group, from: group}
+  - {put: etc/all, from: all}
+";
+    put(root.path(), "enhancement.yaml", format!("{HEAD}{yaml}").as_bytes());
+    let checked = check(root.path(), &Scripts).unwrap();
+    assert!(checked.warnings.iter().all(|warning| warning.rule == "mode-widened"));
+    assert!(tmp_trigger::rules().iter().any(|rule| rule.id == "mode-widened"));
+    let real = format!("{}/", root.path().canonicalize().unwrap().display());
+    insta::assert_snapshot!("private", said(root.path()).replace(&real, ""));
+}
+
+#[test]
 fn a_directory_without_a_description() {
     let root = tempfile::tempdir().unwrap();
     assert!(said(root.path()).starts_with("enhancement.yaml: file: it cannot be read: No such file"));

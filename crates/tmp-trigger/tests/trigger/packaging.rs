@@ -2,7 +2,10 @@
 
 use std::{fs, os::unix::fs::symlink, path::Path, process::Command, sync::Arc};
 
-use tmp_core::Digest;
+use tmp_core::{
+    Digest,
+    module::{Change, Content},
+};
 use tmp_disk::{Fault, FaultDisk, RealDisk};
 use tmp_trigger::{
     PackageError, ScriptCheck, ScriptMistake, ScriptRole, Trees, Trigger, VerifiedTrigger, package,
@@ -123,6 +126,11 @@ fn a_base_tree_is_what_must_be_replaced() {
     assert!(error.to_string().contains("base: modules[1].remove: lib is not in the base tree"), "{error}");
 }
 
+/// Gives everything below `root` the modes of a common umask.
+fn level(root: &Path) {
+    run("chmod", &["-R", "u=rwX,go=rX", "."], root);
+}
+
 #[test]
 fn two_trees_give_the_modules() {
     let (source, trees) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -147,12 +155,14 @@ fn two_trees_give_the_modules() {
     ] {
         put(tree, name, content.as_bytes());
     }
+    level(trees.path());
     chmod(&to, "mode", 0o755);
     symlink("same", to.join("file-to-link")).unwrap();
     symlink("old", from.join("link")).unwrap();
     symlink("new", to.join("link")).unwrap();
     for empty in [to.join("empty"), to.join("emptied"), to.join("same-dir"), from.join("same-dir")] {
-        fs::create_dir_all(empty).unwrap();
+        fs::create_dir_all(&empty).unwrap();
+        chmod(&empty, "", 0o755);
     }
     let trees = Trees::FromTo { from: from.clone(), to: to.clone() };
     let packaged = pack(source.path(), source.path(), trees.clone()).unwrap();
@@ -169,6 +179,80 @@ fn two_trees_give_the_modules() {
     put(source.path(), "enhancement.yaml", format!("{text}modules: [{{remove: x}}]\n").as_bytes());
     let error = pack(source.path(), source.path(), trees).unwrap_err();
     assert!(error.to_string().contains("computed from two trees and listed as well"), "{error}");
+}
+
+#[test]
+fn two_trees_give_their_real_modes() {
+    let (source, trees) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let text = "schema: tmp/enhancement/v1\nid: small\nrevision: 1\ntitle: Small\nsystem: demo\n";
+    put(source.path(), "enhancement.yaml", text.as_bytes());
+    let (from, to) = (trees.path().join("from"), trees.path().join("to"));
+    let files: [(&str, u32, u32); 6] = [
+        ("opened", 0o600, 0o644),
+        ("narrowed", 0o644, 0o640),
+        ("no-program", 0o755, 0o644),
+        ("same", 0o600, 0o600),
+        ("same-identity", 0o4755, 0o4755),
+        ("rewritten", 0o600, 0o600),
+    ];
+    let directories: [(&str, u32, u32); 4] = [
+        ("dir-opened", 0o700, 0o755),
+        ("dir-sticky", 0o755, 0o1777),
+        ("dir-same", 0o700, 0o700),
+        ("dir-group", 0o2775, 0o2775),
+    ];
+    for (name, ..) in files {
+        put(&from, name, name.as_bytes());
+        put(&to, name, name.as_bytes());
+    }
+    put(&to, "rewritten", b"otherwise");
+    put(&to, "secret", b"secret");
+    put(&to, "dir-new/x", b"x");
+    for (name, ..) in directories {
+        put(&from, &format!("{name}/x"), b"x");
+        put(&to, &format!("{name}/x"), b"x");
+    }
+    level(trees.path());
+    for (name, old, new) in files.into_iter().chain(directories) {
+        chmod(&from, name, old);
+        chmod(&to, name, new);
+    }
+    chmod(&to, "secret", 0o600);
+    chmod(&to, "dir-new", 0o750);
+    let both = Trees::FromTo { from, to: to.clone() };
+    let packaged = pack(source.path(), source.path(), both.clone()).unwrap();
+    assert_eq!(packaged.warnings, []);
+    let trigger = verified(&packaged.path);
+    let modules: Vec<_> = trigger
+        .enhancement()
+        .modules
+        .iter()
+        .map(|module| match &module.change {
+            Change::Put(Content::File { mode, .. }) => format!("{} file {mode}", module.path),
+            Change::Put(Content::Directory { mode }) => format!("{} directory {mode}", module.path),
+            other => format!("{} {other:?}", module.path),
+        })
+        .collect();
+    let expected = [
+        "dir-new directory 0750",
+        "dir-new/x file 0644",
+        "dir-opened directory 0755",
+        "dir-sticky directory 1777",
+        "narrowed file 0640",
+        "no-program file 0644",
+        "opened file 0644",
+        "rewritten file 0600",
+        "secret file 0600",
+    ];
+    assert_eq!(modules, expected);
+    let again = tempfile::tempdir().unwrap();
+    let other = pack(source.path(), again.path(), both.clone()).unwrap();
+    assert_eq!(fs::read(&other.path).unwrap(), fs::read(&packaged.path).unwrap());
+    for (name, bits) in [("opened", 0o4755), ("dir-new", 0o2750)] {
+        chmod(&to, name, bits);
+        let error = pack(source.path(), again.path(), both.clone()).unwrap_err().to_string();
+        assert!(error.contains(&format!("mode: {name} is set-user-id or set-group-id")), "{error}");
+    }
 }
 
 #[test]
