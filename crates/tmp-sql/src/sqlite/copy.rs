@@ -17,7 +17,7 @@ use super::{
 const DOING: &str = "copying it";
 
 pub(super) fn copy_to(database: &mut SqliteDatabase, path: &Path) -> Result<(), DatabaseError> {
-    let name = database.name.clone();
+    let (name, file) = (database.name.clone(), database.file.clone());
     let misuse = database.misuse(DOING);
     let session = database.session()?;
     if session.phase != Phase::Idle {
@@ -30,6 +30,7 @@ pub(super) fn copy_to(database: &mut SqliteDatabase, path: &Path) -> Result<(), 
     let version = session.snapshot(&name, |connection| {
         let said = told(&name, DOING);
         connection.query_row("SELECT count(*) FROM main.sqlite_schema", [], |_| Ok(())).map_err(&said)?;
+        session::refuse_damage(&name, &file, connection)?;
         let version = session::data_version(connection).map_err(&said)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE

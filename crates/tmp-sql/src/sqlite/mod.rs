@@ -1,7 +1,8 @@
 //! A SQLite database as a target.
 //!
 //! One dedicated connection does everything. Its locks are the process's POSIX locks, which go away
-//! when *any* descriptor of the file is closed, so this module never opens the file but through SQLite.
+//! when *any* descriptor of the file is closed, so nothing opens the file but through SQLite while a session is open (see
+//! `inspect`).
 
 mod canonical;
 mod copy;
@@ -159,6 +160,7 @@ impl Database for SqliteDatabase {
     fn release(&mut self) {
         if let Some(mut session) = self.session.take()
             && session.roll_back(&self.name).is_ok()
+            && session.settled
             && beside(self.resolved().as_std_path(), "-journal").exists()
         {
             session::remove_stale_journal(&session.connection);

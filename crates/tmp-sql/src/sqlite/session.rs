@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use rusqlite::{Connection, OpenFlags, config::DbConfig, limits::Limit};
 use tmp_core::{DatabaseName, database::DatabaseError};
 
@@ -32,6 +32,8 @@ pub(super) struct Session {
     pub(super) copied: Option<i64>,
     /// What the open transaction found, to be compared before COMMIT.
     pub(super) found: Option<Found>,
+    /// Whether it settled a migration: a stale journal may be that migration's then.
+    pub(super) settled: bool,
 }
 
 /// The state of a database before the migration's first statement.
@@ -55,16 +57,11 @@ impl Session {
         file: &Utf8Path,
         busy_timeout: Duration,
     ) -> Result<Self, DatabaseError> {
-        let unreachable = |message: String| DatabaseError::Unreachable { database: name.clone(), message };
-        let path = file.canonicalize_utf8().map_err(|error| unreachable(format!("{file}: {error}")))?;
-        let facts = path.metadata().map_err(|error| unreachable(format!("{file}: {error}")))?;
-        if !facts.is_file() {
-            return Err(unreachable(format!("{file} is not a regular file")));
-        }
+        let path = regular_file(name, file)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&path, flags).map_err(told(name, "opening it"))?;
         Self::prelude(&connection, busy_timeout).map_err(told(name, "opening it"))?;
-        Ok(Self { connection, phase: Phase::Idle, copied: None, found: None })
+        Ok(Self { connection, phase: Phase::Idle, copied: None, found: None, settled: false })
     }
 
     fn prelude(connection: &Connection, busy_timeout: Duration) -> rusqlite::Result<()> {
@@ -76,8 +73,8 @@ impl Session {
         connection.execute_batch("PRAGMA synchronous = EXTRA")
     }
 
-    /// Opens the copy at `path` for reading, taking no lock and making no side file: nobody else knows
-    /// of it.
+    /// Opens the file at `path` for reading, taking no lock and making no side file: a copy that nobody
+    /// else knows of, or a database that nobody writes to meanwhile.
     pub(super) fn open_copy(path: &Path) -> rusqlite::Result<Connection> {
         use std::{fmt::Write as _, os::unix::ffi::OsStrExt as _};
         let mut uri = "file:".to_owned();
@@ -135,6 +132,30 @@ impl Session {
     }
 }
 
+/// Where `file` is, with symbolic links resolved; only a regular file will do.
+pub(super) fn regular_file(name: &DatabaseName, file: &Utf8Path) -> Result<Utf8PathBuf, DatabaseError> {
+    let unreachable = |message: String| DatabaseError::Unreachable { database: name.clone(), message };
+    let path = file.canonicalize_utf8().map_err(|error| unreachable(format!("{file}: {error}")))?;
+    let facts = path.metadata().map_err(|error| unreachable(format!("{file}: {error}")))?;
+    if facts.is_file() { Ok(path) } else { Err(unreachable(format!("{file} is not a regular file"))) }
+}
+
+/// Refuses a database whose pages SQLite finds damaged.
+pub(super) fn refuse_damage(
+    name: &DatabaseName,
+    file: &Utf8Path,
+    connection: &Connection,
+) -> Result<(), DatabaseError> {
+    let check: String = connection
+        .query_row("PRAGMA main.quick_check(1)", [], |row| row.get(0))
+        .map_err(told(name, "checking it for damage"))?;
+    if check == "ok" {
+        return Ok(());
+    }
+    let message = format!("{file} is damaged: {check}");
+    Err(DatabaseError::Unreachable { database: name.clone(), message })
+}
+
 /// Takes away a journal that a killed process left before its header was written. SQLite sees nothing to
 /// roll back in it and leaves it until the next transaction that writes. A connection that changes from a
 /// mode which keeps the journal to one that does not removes it, if nobody holds the lock for writing;
@@ -172,7 +193,7 @@ mod tests {
     fn the_prelude_holds_in_both_journal_modes() {
         for mode in ["delete", "wal"] {
             let folder = tempfile::tempdir().unwrap();
-            let file = camino::Utf8PathBuf::try_from(folder.path().join("a.db")).unwrap();
+            let file = Utf8PathBuf::try_from(folder.path().join("a.db")).unwrap();
             let made = Connection::open(&file).unwrap();
             made.execute_batch(&format!("PRAGMA journal_mode = {mode}; CREATE TABLE t(a)")).unwrap();
             drop(made);

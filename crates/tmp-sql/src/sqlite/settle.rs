@@ -19,6 +19,7 @@ pub(super) fn settle(database: &mut SqliteDatabase, wanted: &Marker) -> Result<S
     let mut session = database.open()?;
     let settled = held(database, &session, wanted, log_was_there)?;
     session.phase = Phase::Held;
+    session.settled = true;
     database.session = Some(session);
     Ok(settled)
 }

@@ -10,6 +10,7 @@ mod errors;
 mod fingerprints;
 mod foreign_keys;
 mod hostile;
+mod inspect;
 mod killed;
 mod migrate;
 mod property;
