@@ -42,10 +42,19 @@ pub(crate) struct Excerpt {
     label: LabeledSpan,
 }
 
+/// The longest line that is shown, in bytes.
+const LONGEST_LINE: usize = 1000;
+
 impl Excerpt {
-    /// `line` and `column`, both from 1, of the text of a file.
+    /// `line` and `column`, both from 1, of the text of a file. `None` where that line or the one before
+    /// or after it is too long to be shown.
     pub(crate) fn new(file: &str, text: &Arc<String>, line: u64, column: u64) -> Option<Self> {
-        let row = text.lines().nth(usize::try_from(line.checked_sub(1)?).ok()?)?;
+        let at = usize::try_from(line.checked_sub(1)?).ok()?;
+        let row = text.lines().nth(at)?;
+        let (first, shown) = (at.saturating_sub(1), at.min(1) + 2);
+        if text.lines().skip(first).take(shown).any(|line| line.len() > LONGEST_LINE) {
+            return None;
+        }
         let before: usize =
             text.split_inclusive('\n').take(usize::try_from(line - 1).ok()?).map(str::len).sum();
         let skip = usize::try_from(column.saturating_sub(1)).ok()?;
@@ -133,6 +142,12 @@ impl Failure {
     }
 }
 
+/// A text that may quote hostile input, without what would steer a terminal.
+fn printable(text: &str) -> String {
+    let steers = |c: char| c.is_control() && c != '\n';
+    text.chars().flat_map(|c| if steers(c) { c.escape_default().collect() } else { vec![c] }).collect()
+}
+
 /// The causes below an error, as owned texts. One that is told already is left out.
 fn chain(error: &(dyn Error + 'static), told: &str) -> Option<Cause> {
     let cause = error.source()?;
@@ -152,7 +167,7 @@ struct Cause {
 
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        f.write_str(&printable(&self.text))
     }
 }
 
@@ -164,7 +179,7 @@ impl Error for Cause {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        f.write_str(&printable(&self.message))
     }
 }
 
@@ -180,7 +195,7 @@ impl Diagnostic for Failure {
     }
 
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        self.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
+        self.help.as_ref().map(|help| Box::new(printable(help)) as Box<dyn fmt::Display>)
     }
 
     fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
@@ -195,9 +210,9 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // An excerpt says itself where it stands.
         if !self.subject.is_empty() && self.excerpt.is_none() {
-            write!(f, "{}: ", self.subject)?;
+            write!(f, "{}: ", printable(&self.subject))?;
         }
-        f.write_str(&self.message)
+        f.write_str(&printable(&self.message))
     }
 }
 
@@ -209,7 +224,7 @@ impl Diagnostic for Fault {
     }
 
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        (!self.help.is_empty()).then(|| Box::new(&self.help) as Box<dyn fmt::Display>)
+        (!self.help.is_empty()).then(|| Box::new(printable(&self.help)) as Box<dyn fmt::Display>)
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {

@@ -26,7 +26,11 @@ pub(crate) fn failure(mistakes: &Mistakes) -> Failure {
             rule: mistake.rule,
             subject: place(mistake),
             message,
-            help: mistake.help.clone(),
+            help: if mistake.help.is_empty() {
+                format!("`tmp explain {}` says what is allowed", mistake.rule)
+            } else {
+                mistake.help.clone()
+            },
             excerpt,
         });
     }
@@ -47,6 +51,10 @@ fn place(mistake: &tmp_trigger::Mistake) -> String {
 }
 
 fn text(file: &str) -> Option<String> {
+    // Opening a FIFO would wait for a writer.
+    if !std::fs::metadata(file).ok()?.is_file() {
+        return None;
+    }
     let mut text = String::new();
     std::fs::File::open(file).ok()?.take(LONGEST as u64).read_to_string(&mut text).ok()?;
     Some(text)

@@ -166,7 +166,7 @@ impl Check<'_> {
 
     /// Roots, work directories and databases must not get in each other's way.
     fn places(&mut self, places: &[Place], state: &Utf8Path) {
-        for (index, place) in places.iter().enumerate() {
+        for place in places {
             if state.starts_with(&place.root) {
                 let message = format!("the root {} holds the state directory {state}", place.root);
                 self.wrong(
@@ -185,26 +185,44 @@ impl Check<'_> {
                 let message = format!("the work directory {} holds the root", place.work);
                 self.wrong(&rules::NESTED, &place.at.field("work"), message, "put it beside the root");
             }
-            for other in places.iter().take(index) {
-                self.apart(place, other);
-            }
         }
+        self.apart(places);
     }
 
-    fn apart(&mut self, place: &Place, other: &Place) {
+    /// No two sites share a tree, a work directory or a database.
+    fn apart(&mut self, places: &[Place]) {
         let help = "every site needs a tree, a work directory and databases of its own";
-        if place.root.starts_with(&other.root) || other.root.starts_with(&place.root) {
-            let message =
-                format!("the root {} and that of {} ({}) overlap", place.root, other.at, other.root);
-            self.wrong(&rules::OVERLAP, &place.at.field("root"), message, help);
-        } else if place.work == other.work || place.work.starts_with(&other.root) {
-            let message = format!("the work directory {} is not its own: see {}", place.work, other.at);
-            self.wrong(&rules::OVERLAP, &place.at, message, help);
+        let (mut roots, mut works, mut files) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        for (index, place) in places.iter().enumerate() {
+            roots.entry(place.root.as_path()).or_insert(index);
+            works.entry(place.work.as_path()).or_insert(index);
         }
-        for (name, file) in &place.databases {
-            if other.databases.values().any(|theirs| theirs == file) {
-                let message = format!("the database {file} is also one of {}", other.at);
-                self.wrong(&rules::OVERLAP, &place.at.field("databases").field(name), message, help);
+        let above = |path: &Utf8Path, index: usize| {
+            let found =
+                path.ancestors().filter_map(|above| roots.get(above).copied()).find(|at| *at != index);
+            found.and_then(|at| Some((at, places.get(at)?)))
+        };
+        for (index, place) in places.iter().enumerate() {
+            if let Some((at, other)) = above(&place.root, index) {
+                let (place, other) = if at < index { (place, other) } else { (other, place) };
+                let message =
+                    format!("the root {} and that of {} ({}) overlap", place.root, other.at, other.root);
+                self.wrong(&rules::OVERLAP, &place.at.field("root"), message, help);
+            } else if let Some(other) = works
+                .get(place.work.as_path())
+                .filter(|at| **at < index)
+                .and_then(|at| places.get(*at))
+                .or_else(|| above(&place.work, index).map(|(_, other)| other))
+            {
+                let message = format!("the work directory {} is not its own: see {}", place.work, other.at);
+                self.wrong(&rules::OVERLAP, &place.at, message, help);
+            }
+            for (name, file) in &place.databases {
+                let first = *files.entry(file.as_path()).or_insert(index);
+                if let Some(other) = places.get(first).filter(|_| first < index) {
+                    let message = format!("the database {file} is also one of {}", other.at);
+                    self.wrong(&rules::OVERLAP, &place.at.field("databases").field(name), message, help);
+                }
             }
         }
     }

@@ -173,10 +173,18 @@ fn find(globals: &Globals) -> Result<Setting<Utf8PathBuf>, Failure> {
 }
 
 fn read(file: &Utf8Path) -> Result<Vec<u8>, Failure> {
+    let unreadable = |error: &dyn fmt::Display| {
+        Failure::new(Exit::InvalidInput, format!("{file} cannot be read: {error}"))
+            .help("name a configuration file that TMP may read")
+    };
+    // Asked before it is opened, because opening a FIFO waits for a writer.
+    if !std::fs::metadata(file).map_err(|error| unreadable(&error))?.is_file() {
+        return Err(unreadable(&"not a regular file"));
+    }
     let mut bytes = Vec::new();
     let most = LONGEST as u64 + 1;
     std::fs::File::open(file)
         .and_then(|open| open.take(most).read_to_end(&mut bytes))
-        .map_err(|error| Failure::new(Exit::InvalidInput, format!("{file} cannot be read: {error}")))?;
+        .map_err(|error| unreadable(&error))?;
     Ok(bytes)
 }

@@ -94,3 +94,45 @@ fn what_is_no_trigger_file_is_refused_with_3() {
     assert_eq!(place.model(), before);
     assert!(!place.path("state").exists());
 }
+
+#[test]
+fn a_directory_may_become_a_file_and_a_file_a_directory() {
+    let place = Place::billing();
+    for name in ["model/share/old/a", "model/share/old/deep/b", "model/share/link/c"] {
+        place.write(name, "there\n");
+    }
+    place.write("model/share/new", "a file\n");
+    let text = ENHANCEMENT.split("databases:").next().unwrap();
+    place.write("turn/enhancement.yaml", &format!("{text}modules: [{{put: share/, from: files/}}]\n"));
+    place.write("turn/files/old", "a file now\n");
+    place.write("turn/files/new/deep/x", "in a directory now\n");
+    std::os::unix::fs::symlink("old", place.path("turn/files/link")).unwrap();
+    let file = place.package("turn");
+    let inspected = place.ends(0, &["inspect", &file]).out;
+    for gone in ["share/old/a", "share/old/deep", "share/old/deep/b", "share/link/c"] {
+        assert!(inspected.contains(gone), "{gone}: {inspected}");
+    }
+    place.ends(0, &["plan", &file]);
+    let before = place.model();
+    place.ends(0, &["run", &file, "--now", "--reason", "a test"]);
+    assert_eq!(place.read("model/share/old"), "a file now\n");
+    assert_eq!(place.read("model/share/new/deep/x"), "in a directory now\n");
+    assert_eq!(place.read("model/share/link"), "a file now\n");
+    assert_ne!(place.model(), before);
+    place.write("live/share/old/other", "not in the model\n");
+    place.ends(0, &["package", "turn", "--for", "production", "--base", "model", "-o", "live.trigger"]);
+    let refused = place.ends(5, &["plan", "live.trigger"]);
+    assert!(refused.err.contains("drift"), "{}", refused.err);
+}
+
+#[test]
+fn a_single_file_below_a_file_is_a_mistake() {
+    let place = Place::billing();
+    let text = ENHANCEMENT.split("databases:").next().unwrap();
+    let modules = "modules: [{put: etc/fee.conf/x, from: x}]\n";
+    place.write("under/enhancement.yaml", &format!("{text}{modules}"));
+    place.write("under/x", "x\n");
+    let refused = place.ends(3, &["package", "under", "--base", "model"]);
+    assert!(refused.err.contains("etc/fee.conf, which is a file in the base tree"), "{}", refused.err);
+    assert!(refused.err.contains("put: etc/fee.conf/"), "{}", refused.err);
+}

@@ -6,6 +6,7 @@ mod author;
 mod config;
 mod demo;
 mod help;
+mod hostile;
 mod interrupt;
 mod kill;
 mod operate;
