@@ -201,8 +201,10 @@ fn file_systems() {
     }
     let (victim, file) = change("root: model,", &format!("root: model, work: {shm}/work,"));
     if is_memory(memory.path()) && !is_memory(victim.place.dir()) {
+        let before = victim.place.model();
         let ended = victim.limited(&["run", &file, "--now", "--reason", "x"]);
         assert_eq!((ended.code, ended.out.as_str()), (Some(5), ""), "{}", ended.err);
+        assert_eq!(victim.place.model(), before, "{:?}", victim.touched());
         assert!(ended.err.contains("help: "), "{}", ended.err);
     }
 }
