@@ -5,7 +5,7 @@ use std::{error::Error, fmt, sync::Arc};
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
 use serde::Serialize;
 
-use crate::exit::Exit;
+use crate::{exit::Exit, output::printable};
 
 /// Why a command failed.
 #[derive(Debug)]
@@ -140,12 +140,6 @@ impl Failure {
             "causes": causes,
         })
     }
-}
-
-/// A text that may quote hostile input, without what would steer a terminal.
-fn printable(text: &str) -> String {
-    let steers = |c: char| c.is_control() && c != '\n';
-    text.chars().flat_map(|c| if steers(c) { c.escape_default().collect() } else { vec![c] }).collect()
 }
 
 /// The causes below an error, as owned texts. One that is told already is left out.

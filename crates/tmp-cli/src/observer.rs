@@ -6,7 +6,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use tmp_core::event::{Direction, Event, Observer, Progress};
 
-use crate::{output::Output, render};
+use crate::{
+    output::{Output, printable},
+    render,
+};
 
 /// Tells as the output's flags say. What cannot be written is lost, and changes nothing.
 #[derive(Debug)]
@@ -47,8 +50,8 @@ impl Teller {
 
     fn line(&self, text: &str) {
         match &self.form {
-            Form::Bar(bar) => bar.println(text),
-            _ => drop(writeln!(anstream::stderr(), "{text}")),
+            Form::Bar(bar) => bar.println(printable(text)),
+            _ => drop(writeln!(anstream::stderr(), "{}", printable(text))),
         }
     }
 }

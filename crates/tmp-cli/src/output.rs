@@ -89,7 +89,7 @@ impl Output {
         if self.json {
             self.json_line(R::SCHEMA, report);
         } else {
-            self.data(&report.text());
+            self.data(&printable(&report.text()));
         }
     }
 
@@ -119,7 +119,7 @@ impl Output {
     /// A message on standard error; a reader who went away misses it.
     pub(crate) fn message(&self, text: &str) {
         if !self.quiet {
-            let _ = writeln!(anstream::stderr(), "{text}");
+            let _ = writeln!(anstream::stderr(), "{}", printable(text));
         }
     }
 
@@ -160,4 +160,10 @@ impl Output {
 fn terminal_width() -> Option<usize> {
     let size = rustix::termios::tcgetwinsize(io::stderr()).ok()?;
     (size.ws_col > 0).then_some(usize::from(size.ws_col))
+}
+
+/// A text that may quote hostile input, without what would steer a terminal.
+pub(crate) fn printable(text: &str) -> String {
+    let steers = |c: char| c.is_control() && c != '\n' && c != '\t';
+    text.chars().flat_map(|c| if steers(c) { c.escape_default().collect() } else { vec![c] }).collect()
 }

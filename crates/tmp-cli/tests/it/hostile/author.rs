@@ -174,3 +174,16 @@ verify:
         );
     });
 }
+
+#[test]
+fn what_a_trigger_file_says_cannot_steer_a_terminal() {
+    let place = Place::billing();
+    let text = HEAD
+        .replace("title: T", "title: T\ninstructions: {operator: \"look\\e]0;title\\a\\ttab\\r\\u009b31m\"}");
+    place.write("steer/enhancement.yaml", &format!("{text}modules: [{{put: bin/a, from: a}}]\n"));
+    place.write("steer/a", "a\n");
+    place.ends(0, &["package", "steer", "-o", "steer.trigger"]);
+    let shown = place.ends(0, &["inspect", "steer.trigger", "--color", "always"]).out;
+    assert!(shown.contains("look\\u{1b}]0;title\\u{7}\ttab\\r\\u{9b}31m"), "{shown:?}");
+    assert!(!shown.contains(|c: char| c.is_control() && c != '\n' && c != '\t'), "{shown:?}");
+}
