@@ -253,4 +253,15 @@ pub(crate) static PLAN: &[&Rule] = &[
         title: "A control object needs a utility that this site does not have",
         explanation: "Utilities are configured in tmp.yaml under `utilities`.",
     },
+    &Rule {
+        id: "writes-ignored",
+        title: "A batch step's `writes` may reach live data that tmp.yaml ignores",
+        explanation: "What a batch step writes is put back when it is undone, and what is new there is removed; \
+                      ignored data must not be. Name in `writes` only what the step changes.",
+    },
+    &Rule {
+        id: "writes-module",
+        title: "A batch step's `writes` reaches a module that the enhancement switches",
+        explanation: "Putting back what the step wrote would undo the switch. Name in `writes` no module.",
+    },
 ];

@@ -34,7 +34,7 @@ impl Run<'_, '_> {
             let since = self.site.clock().elapsed();
             let interrupted = !self.memory.done.contains(&index) || self.memory.undoing == Some(index);
             self.record(Fact::UndoIntent { step: index })?;
-            let undone = self.stop(step, interrupted).and_then(|()| self.undo_step(step));
+            let undone = self.stop(step, interrupted).and_then(|()| self.undo_step(step, interrupted));
             if has_effect(&step.work) {
                 self.step_ended(&step.name, Direction::Undo, undone.as_ref().err().cloned(), since);
             }
@@ -52,7 +52,7 @@ impl Run<'_, '_> {
         if interrupted { survivors::end(self.migration(), &step.name, self.site.clock()) } else { Ok(()) }
     }
 
-    fn undo_step(&mut self, step: &PlannedStep) -> Result<Option<Fingerprint>, String> {
+    fn undo_step(&mut self, step: &PlannedStep, interrupted: bool) -> Result<Option<Fingerprint>, String> {
         let enhancement = &self.plan.enhancement;
         let undone = match &step.work {
             StepWork::PostImage | StepWork::Check { .. } => Ok(()),
@@ -70,6 +70,8 @@ impl Run<'_, '_> {
             StepWork::Sql { index } => {
                 let change = enhancement.sql.get(*index).ok_or("no such SQL change")?;
                 match &change.rollback {
+                    // Whether an interrupted statement had an effect is decided by the fingerprint.
+                    SqlRollback::Script(_) if interrupted && self.database_is_known()? => Ok(()),
                     SqlRollback::Script(script) => return self.run_alone(script),
                     // The archived database comes back as a whole, after the steps.
                     SqlRollback::Archive | SqlRollback::Irreversible { .. } => Ok(()),
@@ -77,6 +79,15 @@ impl Run<'_, '_> {
             }
         };
         undone.map(|()| None)
+    }
+
+    /// Whether the database is what the journal says it was last.
+    fn database_is_known(&mut self) -> Result<bool, String> {
+        let known = self.memory.after.clone();
+        let Some(database) = self.database()? else { return Err("the plan has no database".into()) };
+        let found = database.fingerprint();
+        database.release();
+        found.map(|found| Some(found) == known).map_err(|error| crate::text(&error))
     }
 
     /// Runs one script outside of any transaction. Answers the database as it left it, so that this is

@@ -120,7 +120,8 @@ pub fn plan(
     let normalised = normalise::normalise(&tree, &enhancement.modules, &ignore, &forbidden, &mut faults);
     let database = condition::database(enhancement, databases, &mut faults);
     let steps = steps::checked_part(request, target, &mut faults);
-    let (also_archived, written) = writes::expand(&tree, enhancement, &forbidden, &mut faults);
+    let (also_archived, written) =
+        writes::expand(&tree, enhancement, (&normalised.operations, &target.ignore), &forbidden, &mut faults);
     let needs = condition::needs(&normalised, written, &steps, databases, enhancement, &mut faults);
     condition::space(workplace, &tree, &needs, &mut faults);
     if !faults.is_empty() {

@@ -1,7 +1,12 @@
 //! What batch steps write outside the modules: which paths those are, now and later.
 
 use globset::GlobSet;
-use tmp_core::{ModulePath, enhancement::Enhancement, module::Kind};
+use tmp_core::{
+    ModulePath,
+    enhancement::Enhancement,
+    module::Kind,
+    plan::{Action, Operation},
+};
 use tmp_disk::{Dir, DiskError, Tree};
 
 use super::{PlanFault, globs};
@@ -12,12 +17,15 @@ use super::{PlanFault, globs};
 pub(super) fn expand(
     tree: &Tree,
     enhancement: &Enhancement,
+    (operations, ignore): (&[Operation], &[String]),
     forbidden: &[ModulePath],
     faults: &mut Vec<PlanFault>,
 ) -> (Vec<ModulePath>, u64) {
     let patterns: Vec<String> = enhancement.batch.iter().flat_map(|step| step.writes.clone()).collect();
-    match written(tree, &patterns) {
-        Ok((paths, bytes)) => {
+    faults.extend(ignored(&patterns, ignore));
+    match written(tree, &patterns).and_then(|found| Ok((found, globs(&patterns)?))) {
+        Ok(((paths, bytes), set)) => {
+            faults.extend(switched(&paths, &set, operations));
             for path in &paths {
                 if forbidden.iter().any(|file| file == path || file.is_below(path)) {
                     let help = "a batch step cannot write a database's file; use sql";
@@ -31,6 +39,42 @@ pub(super) fn expand(
             (Vec::new(), 0)
         }
     }
+}
+
+/// Globs that reach what an operation switches: putting back what a step wrote would undo the switch.
+fn switched(paths: &[ModulePath], set: &GlobSet, operations: &[Operation]) -> Vec<PlanFault> {
+    let overlap = |a: &ModulePath, b: &ModulePath| a == b || a.is_below(b) || b.is_below(a);
+    let hit = |operation: &&Operation| {
+        let staged = match &operation.action {
+            Action::Put { staged } => staged.as_slice(),
+            Action::Remove | Action::SetMode { .. } => &[],
+        };
+        let modules = std::iter::once(&operation.path).chain(staged.iter().map(|module| &module.path));
+        modules.into_iter().any(|path| set.is_match(path.as_str()))
+            || paths.iter().any(|path| overlap(path, &operation.path))
+    };
+    let help = "a batch step writes beside the modules: name what it writes, and no module, in `writes`";
+    let fault = |operation: &Operation| {
+        PlanFault::new("writes-module", &operation.path, "a batch step's `writes` reaches this module", help)
+    };
+    operations.iter().filter(hit).map(fault).collect()
+}
+
+/// Globs that may reach live data which tmp.yaml says to leave alone. One that lies within such data names
+/// a part of it on purpose.
+fn ignored(patterns: &[String], ignore: &[String]) -> Vec<PlanFault> {
+    let reaches = |pattern: &&String| {
+        let written = base(pattern);
+        ignore.iter().any(|live| match (&written, base(live)) {
+            (None, _) => true,
+            (Some(_), None) => live.contains('/') || live.contains("**"),
+            (Some(written), Some(live)) => live == *written || live.is_below(written),
+        })
+    };
+    let help = "name in `writes` only what the step changes, apart from what tmp.yaml ignores";
+    let message = "a batch step's `writes` may reach live data that tmp.yaml ignores";
+    let fault = |pattern: &String| PlanFault::new("writes-ignored", pattern, message, help);
+    patterns.iter().filter(reaches).map(fault).collect()
 }
 
 fn written(tree: &Tree, patterns: &[String]) -> Result<(Vec<ModulePath>, u64), PlanFault> {

@@ -45,7 +45,7 @@ use tmp_testkit::{
 use crate::{disks::Weak, recovery::behind};
 
 /// The machine's clock.
-pub(crate) struct Machine(Instant);
+pub(crate) struct Machine(pub(crate) Instant);
 
 impl Clock for Machine {
     fn now(&self) -> OffsetDateTime {

@@ -132,6 +132,20 @@ fn a_statement_outside_the_transaction_goes_back_by_the_archive_unless_somebody_
     }
 }
 
+/// A statement outside the transaction that fails had no effect: its roll-back script, which would fail,
+/// is not run.
+#[test]
+fn a_statement_outside_the_transaction_that_fails_is_not_taken_back() {
+    let mut lab = lab();
+    lab.sql("010", "insert into t values (3, 30), (4, 30);", Some("delete from t where a > 2;"), None);
+    lab.sql("020", "create unique index i on t(b);", Some("drop index i;"), None);
+    lab.enhancement.sql[1].transaction = TransactionMode::None;
+    let before = lab.seen();
+    let outcome = lab.migrate();
+    assert!(matches!(&outcome, Outcome::RolledBack { cause, .. } if cause.contains("020")), "{outcome:?}");
+    assert_same(&before, &lab.seen());
+}
+
 #[test]
 fn a_batch_step_that_cannot_be_undone_is_a_failed_rollback_with_old_modules_and_database() {
     let mut lab = lab();

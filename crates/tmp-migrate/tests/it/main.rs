@@ -18,6 +18,7 @@ mod foreign;
 mod journal;
 mod no_exchange;
 mod places;
+mod power;
 mod properties;
 mod recovery;
 mod refusals;

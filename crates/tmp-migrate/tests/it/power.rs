@@ -1,0 +1,197 @@
+//! Power is lost at every call of a migration, on a simulated file system that then keeps any part of what
+//! was not synced. Before recovery every path holds complete old or complete new content; after it the
+//! tree is exactly as before or exactly as after.
+
+use std::{
+    collections::BTreeMap,
+    ffi::{OsStr, OsString},
+    path::Path,
+    sync::{Arc, atomic::AtomicBool},
+    time::Instant,
+};
+
+use crate::common::{Lab, Machine};
+use tmp_core::{
+    Digest, EnvironmentName, Mode,
+    event::Silent,
+    module::{Attributes, Change, Content, Kind},
+    outcome::Outcome,
+    plan::{Plan, Provenance, Target},
+};
+use tmp_disk::{
+    At, Dir, Disk, Fault, FaultDisk, ObservedContent, SimDisk, ensure_dirs, observe, set_attributes,
+    write_new,
+};
+use tmp_migrate::{CommandPolicy, Engine, Opened, Party, PlanRequest, Recovered, Workplace, plan};
+
+const ROOT: &str = "/site/live";
+
+/// What stands at each path below the root: content, and attributes.
+type Tree = BTreeMap<String, (ObservedContent, Attributes)>;
+
+/// The system before: files, a directory that goes, a directory whose mode changes.
+fn system() -> SimDisk {
+    let sim = SimDisk::like("ext4");
+    for (path, text) in [
+        ("bin/app", "old app, which is longer"),
+        ("bin/tool", "old tool"),
+        ("etc/conf", "old conf"),
+        ("lib/gone", "gone"),
+        ("lib/old/a", "a"),
+        ("lib/old/deep/b", "b"),
+        ("kept/file", "kept"),
+    ] {
+        let full = Path::new(ROOT).join(path);
+        let dir = ensure_dirs(&sim, full.parent().unwrap()).unwrap();
+        let at = At { dir: &dir, name: full.file_name().unwrap() };
+        let written = write_new(&sim, at, Mode::FILE, &mut text.as_bytes()).unwrap();
+        drop(written);
+        let (uid, gid) = (1000, 1000);
+        let old = Attributes {
+            mode: Mode::FILE,
+            uid,
+            gid,
+            mtime: (1_600_000_000, 7).into(),
+            xattrs: BTreeMap::new(),
+        };
+        set_attributes(&sim, at, Kind::File, &old).unwrap();
+    }
+    sim.sync_all(&sim.open_root(Path::new("/")).unwrap()).unwrap();
+    sim
+}
+
+fn lab() -> Lab {
+    let mut lab = Lab::new();
+    lab.put("bin/app", "new app");
+    lab.put("bin/added", "added");
+    lab.put("fresh/dir/file", "fresh");
+    lab.remove("lib/gone");
+    for path in ["lib/old", "lib/old/a", "lib/old/deep", "lib/old/deep/b"] {
+        lab.remove(path);
+    }
+    lab.put("bin/tool/inside", "a directory now");
+    lab.change("bin/tool", Change::Put(Content::Directory { mode: Mode::DIRECTORY }));
+    lab.change("etc", Change::Put(Content::Directory { mode: Mode::from_bits(0o750) }));
+    lab
+}
+
+fn workplace(disk: Arc<dyn Disk>) -> Workplace {
+    Workplace {
+        target: Target {
+            system: "lab".parse().unwrap(),
+            environment: EnvironmentName::Model,
+            site: "bench".parse().unwrap(),
+            root: ROOT.into(),
+            work: "/site/.tmp-work-live".into(),
+            url: None,
+            ignore: Vec::new(),
+            ephemeral: false,
+        },
+        state: "/state".into(),
+        disk,
+        clock: Arc::new(Machine(Instant::now())),
+    }
+}
+
+fn planned(lab: &Lab, disk: &SimDisk) -> Plan {
+    let digest = Digest::of(b"a trigger");
+    let provenance = Provenance { trigger: digest, payload: digest, reason: None };
+    let request = PlanRequest {
+        enhancement: &lab.enhancement,
+        provenance: &provenance,
+        commands: CommandPolicy::Forbidden,
+        utilities: &BTreeMap::new(),
+        steps: &[],
+    };
+    plan(&workplace(Arc::new(disk.clone())), &request, &mut []).unwrap()
+}
+
+/// Migrates on `disk`; whether an outcome came of it and it was a commit.
+fn migrate(lab: &Lab, plan: &Plan, disk: Arc<dyn Disk>) -> Option<bool> {
+    let Ok(Opened::Ready(mut engine)) = Engine::open(workplace(disk)) else { return None };
+    let stop = AtomicBool::new(false);
+    let mut party = Party { databases: &mut [], steps: &mut [], observer: &mut Silent, stop: &stop };
+    let outcome = engine.migrate(plan, &lab.payload, &mut party);
+    outcome.ok().map(|outcome| matches!(outcome, Outcome::Committed { .. }))
+}
+
+/// Recovers until nothing is open, which takes one recovery.
+fn recover(disk: &SimDisk) {
+    if let Opened::Interrupted(open) = Engine::open(workplace(Arc::new(disk.clone()))).unwrap() {
+        let stop = AtomicBool::new(false);
+        let mut party = Party { databases: &mut [], steps: &mut [], observer: &mut Silent, stop: &stop };
+        assert!(matches!(open.recover(&mut party).unwrap(), Recovered::Settled(..)));
+    }
+    assert!(matches!(Engine::open(workplace(Arc::new(disk.clone()))).unwrap(), Opened::Ready(_)));
+}
+
+fn tree(disk: &SimDisk) -> Tree {
+    fn walk(disk: &SimDisk, dir: &Dir, path: &str, tree: &mut Tree) {
+        let mut names: Vec<OsString> = disk.list(dir).unwrap();
+        names.sort();
+        for name in names {
+            let observed = observe(disk, At { dir, name: &name }).unwrap().unwrap();
+            let path = format!("{path}/{}", name.display());
+            if observed.stat.kind == Kind::Directory {
+                walk(disk, &disk.open_dir(dir, &name).unwrap(), &path, tree);
+            }
+            let attributes = observed.attributes();
+            tree.insert(path, (observed.content, attributes));
+        }
+    }
+    let mut found = Tree::new();
+    let root = disk.open_root(Path::new(ROOT)).unwrap();
+    let itself = observe(disk, At { dir: &root, name: OsStr::new("") }).unwrap().unwrap();
+    let attributes = itself.attributes();
+    found.insert(String::new(), (itself.content, attributes));
+    walk(disk, &root, "", &mut found);
+    found
+}
+
+fn without_times(tree: &Tree) -> Tree {
+    let mut tree = tree.clone();
+    for (_, attributes) in tree.values_mut() {
+        attributes.mtime = (0, 0).into();
+    }
+    tree
+}
+
+/// Before recovery: nothing torn, nothing empty, nothing that was in neither tree.
+fn nothing_torn(now: &Tree, before: &Tree, after: &Tree, what: &str) {
+    for (path, (content, _)) in now {
+        let whole =
+            [before, after].iter().any(|tree| tree.get(path).is_some_and(|(there, _)| there == content));
+        assert!(whole, "{what}: {path} holds {content:?}");
+    }
+}
+
+#[test]
+fn power_lost_at_every_call_leaves_before_or_after() {
+    let lab = lab();
+    let sound = system();
+    let before = tree(&sound);
+    let plan = planned(&lab, &sound);
+    let counted = Arc::new(FaultDisk::new(Arc::new(sound.clone()), Fault::None));
+    assert_eq!(migrate(&lab, &plan, counted.clone()), Some(true));
+    let after = tree(&sound);
+    let (mut backs, mut forwards) = (0, 0);
+    for at in 1..=counted.effects() {
+        let disk = system();
+        let plan = planned(&lab, &disk);
+        let claimed =
+            migrate(&lab, &plan, Arc::new(FaultDisk::new(Arc::new(disk.clone()), Fault::Stop { at })));
+        let what = format!("call {at}");
+        let survived = disk.power_loss(at);
+        nothing_torn(&tree(&survived), &before, &after, &what);
+        recover(&survived);
+        let now = tree(&survived);
+        if without_times(&now) == without_times(&after) {
+            forwards += 1;
+        } else {
+            assert_eq!(now, before, "{what}");
+            assert_ne!(claimed, Some(true), "{what}: a migration that was reported committed is gone");
+            backs += 1;
+        }
+    }
+    assert!(backs > 30 && forwards > 3, "{backs} back, {forwards} forward");
+}
