@@ -26,10 +26,13 @@ fn perform(root: &std::path::Path, changes: &[Change]) {
                 mode(*bits);
             }
             What::PutDirectory { mode: bits } => {
+                let mut inherited = 0;
                 if !merges {
                     fs::create_dir(&at).unwrap();
+                    let made = fs::metadata(&at).unwrap();
+                    inherited = std::os::unix::fs::MetadataExt::mode(&made) & 0o2000;
                 }
-                mode(*bits);
+                mode(*bits | if change.path.contains('/') { inherited } else { 0 });
             }
         }
     }
