@@ -2,7 +2,11 @@
 
 use std::sync::{Arc, atomic::AtomicBool};
 
-use tmp_core::{database::Database, outcome::Outcome, plan::Target};
+use tmp_core::{
+    database::{Database, DatabaseError},
+    outcome::Outcome,
+    plan::Target,
+};
 use tmp_disk::{Disk, RealDisk};
 use tmp_migrate::{Engine, EngineError, Interrupted, OpenError, Opened, Party, Recovered, Workplace};
 use tmp_sql::SqliteDatabase;
@@ -78,6 +82,10 @@ pub(crate) fn open(workplace: Workplace) -> Result<Opened, Failure> {
 pub(crate) fn stopped(error: EngineError) -> Failure {
     let (exit, help) = match &error {
         EngineError::NotBegun { .. } => (Exit::PreCheck, "nothing was changed"),
+        EngineError::NotReady { source: DatabaseError::Busy { .. } } => {
+            (Exit::NotNow, "nothing was changed; run it again when whoever holds the database has let it go")
+        }
+        EngineError::NotReady { .. } => (Exit::PreCheck, "nothing was changed; see `tmp doctor`"),
         EngineError::Unresolved { .. } => {
             (Exit::RollbackFailed, "the target stays blocked; put it right and resolve again")
         }

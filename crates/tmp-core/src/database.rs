@@ -3,7 +3,7 @@
 //! A [`Database`] is one dedicated connection and what the engine asks of it. The calls come in this
 //! order, and an implementation may refuse any other with [`DatabaseError::Misuse`]:
 //!
-//! * a migration: `inspect`, `copy_to`, `begin`, (`apply`, `verify`)…, `mark`, `fingerprint`, then
+//! * a migration: `inspect`, `ready`, `copy_to`, `begin`, (`apply`, `verify`)…, `mark`, `fingerprint`, then
 //!   `commit` or `abandon`; later `run_alone`…;
 //! * after a COMMIT that failed, and in recovery: `settle`, then `release`;
 //! * a compensation: `undo`, else `restore_from`; `release` at the end.
@@ -32,6 +32,13 @@ pub trait Database: Send {
     /// # Errors
     /// It cannot be reached, or nothing safe can be done with it.
     fn inspect(&mut self) -> Result<DatabaseFacts, DatabaseError>;
+
+    /// Makes sure that a migration could change it now: takes the lock, waiting for it as long as for any
+    /// other, and gives it back. Changes nothing.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Busy`] when somebody holds the lock past the timeout; else it cannot be reached.
+    fn ready(&mut self) -> Result<(), DatabaseError>;
 
     /// Writes a consistent copy to the new file `path` by the engine's own method and remembers the
     /// version that was copied. The copy is not yet durable when this returns.

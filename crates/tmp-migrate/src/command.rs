@@ -46,6 +46,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) migration: &'a MigrationId,
     pub(crate) step: &'a StepName,
     pub(crate) clock: &'a dyn Clock,
+    /// What is left of the migration's own time.
+    pub(crate) left: Duration,
 }
 
 /// Runs a command to its end. `Err` says why it did not end with status 0; nothing of its process
@@ -76,7 +78,8 @@ pub(crate) fn run(command: &Command, surroundings: &Surroundings<'_>) -> Result<
         .map_err(|error| format!("{program} cannot be started: {error}"))?;
     let readers = [child.stdout.take().map(Tail::of), child.stderr.take().map(Tail::of)];
     let group = i32::try_from(child.id()).map(Pid::from_raw).ok();
-    let ended = wait(&mut child, Duration::from_secs(command.timeout_s), surroundings.clock);
+    let timeout = Duration::from_secs(command.timeout_s).min(surroundings.left);
+    let ended = wait(&mut child, timeout, surroundings.clock);
     // What is left of the group is stopped in any case, so that the pipes end.
     if let Some(group) = group {
         let _ = killpg(group, Signal::SIGKILL);
@@ -89,7 +92,7 @@ pub(crate) fn run(command: &Command, surroundings: &Surroundings<'_>) -> Result<
         Some(Ok(status)) if status.success() => Ok(()),
         Some(Ok(status)) => Err(said(&format!("{program} ended with {}", shown(status)), &output)),
         Some(Err(error)) => Err(format!("{program} cannot be waited for: {error}")),
-        None => Err(said(&format!("{program} did not end within {} s", command.timeout_s), &output)),
+        None => Err(said(&format!("{program} did not end within {} s", timeout.as_secs()), &output)),
     }
 }
 

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use ureq::Agent;
 
-/// How long one request may take.
+/// How long one request may take at most.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Asks for `url` once. `Err` says what came instead of `status`.
-pub(crate) fn get(url: &str, status: u16) -> Result<(), String> {
+/// Asks for `url` once, within the time that is left. `Err` says what came instead of `status`.
+pub(crate) fn get(url: &str, status: u16, left: Duration) -> Result<(), String> {
     let config = Agent::config_builder()
-        .timeout_global(Some(TIMEOUT))
+        .timeout_global(Some(TIMEOUT.min(left)))
         .http_status_as_error(false)
         .max_redirects(0)
         .max_redirects_will_error(false)

@@ -1,15 +1,14 @@
 //! The atomic part: from the archive to the commit point. A crash anywhere in it leaves the target
 //! exactly as it was or exactly as it becomes.
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 use tmp_core::{
-    ModulePath,
     contents::Contents,
     database::{DatabaseError, Fingerprint, Marker, Settled, SqlText},
     enhancement::{SqlChange, TransactionMode},
     event::Work,
-    module::{Kind, Timestamp},
+    module::Kind,
     plan::Action,
 };
 use tmp_disk::{At, DiskError};
@@ -18,32 +17,19 @@ use super::{
     error::Trouble,
     run::Run,
     sight::{self, Sight},
+    times::Times,
 };
-use crate::{
-    journal::{Fact, PreparedOperation, PreparedSite},
-    planner::{globs, matches_below},
-};
+use crate::journal::{Fact, PreparedOperation, PreparedSite};
 
 /// How often the archive is made again because somebody writes to the database meanwhile.
 const ARCHIVE_AGAIN: usize = 3;
-
-/// The modification times that a rollback gives back.
-struct Times {
-    directories: Vec<(Option<ModulePath>, Timestamp)>,
-    database_directories: Vec<(String, Timestamp)>,
-}
 
 /// What the database was and will be.
 type Fingerprints = (Option<Fingerprint>, Option<Fingerprint>);
 
 impl Run<'_, '_> {
     /// Archives, stages, runs the SQL, switches, commits. On success the commit point has passed.
-    pub(super) fn atomic_part(&mut self, contents: &dyn Contents) -> Result<(), Trouble> {
-        // Before the database is opened: in WAL mode that alone makes files beside it.
-        let times = Times {
-            directories: self.disturbed_directories()?,
-            database_directories: self.database_directories()?,
-        };
+    pub(super) fn atomic_part(&mut self, contents: &dyn Contents, times: Times) -> Result<(), Trouble> {
         let seen = self.archive()?;
         self.stage(contents)?;
         let prepared = self.prepare(&seen, times)?;
@@ -101,59 +87,6 @@ impl Run<'_, '_> {
     fn marker(&self) -> Marker {
         let nonce = tmp_core::hex::encode(uuid::Uuid::new_v4().as_bytes());
         Marker { migration: self.migration().clone(), payload: self.plan.provenance.payload, nonce }
-    }
-
-    /// Directories whose modification time a rename in them, or of them, disturbs; and those that
-    /// batch steps write in.
-    fn disturbed_directories(&self) -> Result<Vec<(Option<ModulePath>, Timestamp)>, Trouble> {
-        let mut paths = Vec::new();
-        for operation in &self.plan.operations {
-            let moved = !matches!(operation.action, Action::SetMode { .. });
-            paths.push(operation.path.parent());
-            if moved && operation.replaces == Kind::Directory {
-                paths.push(Some(operation.path.clone()));
-            }
-        }
-        for path in &self.plan.also_archived {
-            paths.push(path.parent());
-        }
-        let patterns: Vec<String> =
-            self.plan.enhancement.batch.iter().flat_map(|step| step.writes.clone()).collect();
-        let set = globs(&patterns).map_err(|fault| Trouble::TurnBack(fault.to_string()))?;
-        for (path, _) in matches_below(&self.site.tree, &patterns, &set)? {
-            paths.push(path.parent());
-            paths.push(Some(path));
-        }
-        paths.sort();
-        paths.dedup();
-        let mut times = Vec::new();
-        for path in paths {
-            let stat = match &path {
-                None => self
-                    .disk()
-                    .stat(At::itself(self.site.tree.root()))
-                    .map_err(DiskError::at("look at", "the root"))?,
-                Some(path) => self.site.tree.stat(path)?,
-            };
-            if let Some(stat) = stat.filter(|stat| stat.kind == Kind::Directory) {
-                times.push((path, stat.mtime));
-            }
-        }
-        Ok(times)
-    }
-
-    fn database_directories(&self) -> Result<Vec<(String, Timestamp)>, Trouble> {
-        let mut times = Vec::new();
-        for path in self.plan.database.iter().flat_map(|planned| &planned.directories) {
-            let wrap = DiskError::at("look at", path);
-            let stat = self
-                .disk()
-                .open_root(Path::new(path))
-                .and_then(|dir| self.disk().stat(At::itself(&dir)))
-                .map_err(wrap)?;
-            times.extend(stat.map(|stat| (path.to_string(), stat.mtime)));
-        }
-        Ok(times)
     }
 
     /// Runs the transactional SQL up to its marker; nothing is committed. When somebody wrote to the

@@ -48,8 +48,10 @@ impl Run<'_, '_> {
             self.record(Fact::StepIntent { step: index, name: step.name.clone() })?;
             let result = self.step(step);
             self.step_ended(&step.name, Direction::Apply, result.as_ref().err().cloned(), since);
-            let failed = |failure| Trouble::TurnBack(format!("{} failed: {failure}", step.name));
-            let database = result.map_err(failed)?;
+            let database = result.map_err(|failure| {
+                let over = self.reason_to_stop().map(|reason| format!("; {reason}"));
+                Trouble::TurnBack(format!("{} failed: {failure}{}", step.name, over.unwrap_or_default()))
+            })?;
             self.record(Fact::StepDone { step: index, database })?;
         }
         self.unless_stopped()?;
@@ -114,6 +116,7 @@ impl Run<'_, '_> {
             migration: &self.plan.migration,
             step,
             clock: self.site.clock(),
+            left: self.left(),
         };
         command::run(command, &surroundings)
     }
@@ -121,7 +124,7 @@ impl Run<'_, '_> {
     /// Asks a check until it passes or its time is over.
     fn check(&self, step: &StepName, probe: &Probe, within: Duration) -> Result<(), String> {
         let clock = self.site.clock();
-        let deadline = clock.elapsed().saturating_add(within);
+        let deadline = clock.elapsed().saturating_add(within.min(self.left()));
         loop {
             let asked = self.ask(step, probe);
             let stopped = self.party.stop.load(Ordering::Relaxed);
@@ -137,7 +140,7 @@ impl Run<'_, '_> {
             Probe::Command(command) => self.command(step, command),
             Probe::Http { url, status } => {
                 let site = self.plan.target.url.as_deref().unwrap_or_default();
-                http::get(&url.replace("{site.url}", site.trim_end_matches('/')), *status)
+                http::get(&url.replace("{site.url}", site.trim_end_matches('/')), *status, self.left())
             }
             Probe::Digest { path, digest } => match self.observed(path)?.map(|observed| observed.content) {
                 Some(ObservedContent::File { digest: found, .. }) if found == *digest => Ok(()),

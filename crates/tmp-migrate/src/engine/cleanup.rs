@@ -1,7 +1,10 @@
 //! Empties the work directory once nothing in it is needed any more. What somebody changed while TMP
 //! had it is kept and reported, never removed.
 
-use std::{collections::BTreeMap, ffi::OsString};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ffi::OsString,
+};
 
 use tmp_archive::{Entry, EntryPath, Snapshot};
 use tmp_core::{
@@ -28,10 +31,7 @@ impl Run<'_, '_> {
         let since = self.site.clock().elapsed();
         let kept = match self.memory.snapshot.map(|id| self.site.archive.read(&id)) {
             Some(Err(error)) => {
-                self.finding(format!(
-                    "what was parked is kept, for want of the archive: {}",
-                    crate::text(&error)
-                ));
+                self.finding(format!("the archive of this migration cannot be read: {}", crate::text(&error)));
                 empty(self.site, self.plan, &|_, _, _| Ok(true))
             }
             Some(Ok(snapshot)) => {
@@ -104,10 +104,10 @@ type Changed<'a> = dyn Fn(&Dir, &str, &Operation) -> Result<bool, DiskError> + '
 
 /// Moves what was changed aside, then removes the rest. The folder of slots gets another name first,
 /// durably, so that a crash while it is being removed cannot be taken for a migration in progress.
+/// Answers the paths of all that is kept, by this call or by one before it.
 fn empty(site: &Site, plan: &Plan, changed: &Changed<'_>) -> Result<Vec<String>, DiskError> {
     let disk = site.disk();
     let (slots_name, garbage_name) = (slots(&plan.migration), garbage(&plan.migration));
-    let mut kept_paths = Vec::new();
     let at = At::new(&site.work, &slots_name);
     if disk.stat(at).map_err(DiskError::at("look at", &slots_name))?.is_some() {
         let slots =
@@ -117,7 +117,6 @@ fn empty(site: &Site, plan: &Plan, changed: &Changed<'_>) -> Result<Vec<String>,
                 let there = disk.stat(At::new(&slots, &slot)).map_err(DiskError::at("look at", &slot))?;
                 if there.is_some() && changed(&slots, &slot, operation)? {
                     keep(site, &plan.migration, &slots, &slot)?;
-                    kept_paths.push(operation.path.to_string());
                 }
             }
         }
@@ -126,7 +125,21 @@ fn empty(site: &Site, plan: &Plan, changed: &Changed<'_>) -> Result<Vec<String>,
             .map_err(DiskError::at("rename", &slots_name))?;
     }
     remove_tree(disk, At::new(&site.work, &garbage_name))?;
-    Ok(kept_paths)
+    kept_paths(site, plan)
+}
+
+/// The paths of the operations of which something is kept.
+fn kept_paths(site: &Site, plan: &Plan) -> Result<Vec<String>, DiskError> {
+    let name = kept(&plan.migration);
+    let disk = site.disk();
+    if disk.stat(At::new(&site.work, &name)).map_err(DiskError::at("look at", &name))?.is_none() {
+        return Ok(Vec::new());
+    }
+    let dir = disk.open_dir(&site.work, name.as_ref()).map_err(DiskError::at("open", &name))?;
+    let slots = disk.list(&dir).map_err(DiskError::at("list", &name))?;
+    let index = |slot: &OsString| slot.to_str()?.trim_end_matches(".old").parse::<usize>().ok();
+    let operations: BTreeSet<usize> = slots.iter().filter_map(index).collect();
+    Ok(operations.iter().filter_map(|index| Some(plan.operations.get(*index)?.path.to_string())).collect())
 }
 
 fn keep(site: &Site, migration: &MigrationId, slots: &Dir, slot: &str) -> Result<(), DiskError> {

@@ -57,6 +57,13 @@ pub enum EngineError {
         /// Why.
         source: FolderError,
     },
+    /// The database cannot be reached or locked now. The migration never began: nothing was touched and
+    /// nothing is left, so it may be tried again.
+    #[error("the migration could not begin")]
+    NotReady {
+        /// What the database said.
+        source: DatabaseError,
+    },
     /// The plan is for another target than the engine's.
     #[error("the plan is for another target")]
     OtherTarget,

@@ -1,6 +1,9 @@
 //! What a journal says so far: folded fact by fact, live and on replay alike.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use time::OffsetDateTime;
 use tmp_archive::SnapshotId;
@@ -18,9 +21,11 @@ pub(crate) struct Memory {
     /// Whether the switch began: before that no module was touched.
     pub(crate) switching: bool,
     pub(crate) before: Option<Fingerprint>,
-    pub(crate) after: Option<Fingerprint>,
+    pub(crate) after: Option<Arc<Fingerprint>>,
     /// Steps that were begun, in order.
     pub(crate) started: Vec<usize>,
+    /// What the database was when a step was begun, as far as TMP had left it.
+    found_by: BTreeMap<usize, Arc<Fingerprint>>,
     pub(crate) done: BTreeSet<usize>,
     /// The step whose undo was begun and did not end.
     pub(crate) undoing: Option<usize>,
@@ -53,9 +58,12 @@ impl Memory {
             Fact::Switch { before, after } => {
                 self.switching = true;
                 self.before.clone_from(before);
-                self.after.clone_from(after);
+                self.after = after.clone().map(Arc::new);
             }
-            Fact::StepIntent { step, .. } => self.started.push(*step),
+            Fact::StepIntent { step, .. } => {
+                self.started.push(*step);
+                self.found_by.extend(self.after.clone().map(|after| (*step, after)));
+            }
             Fact::StepDone { step, database } => {
                 self.done.insert(*step);
                 self.left(database.as_ref());
@@ -86,8 +94,13 @@ impl Memory {
     /// What TMP itself wrote after COMMIT is nobody else's writing.
     fn left(&mut self, database: Option<&Fingerprint>) {
         if let Some(database) = database {
-            self.after = Some(database.clone());
+            self.after = Some(Arc::new(database.clone()));
         }
+    }
+
+    /// What the database was before a step, where nobody else wrote.
+    pub(crate) fn found_by(&self, step: usize) -> Option<&Fingerprint> {
+        self.found_by.get(&step).map(Arc::as_ref)
     }
 
     /// A step that was begun and did not end: whether it had an effect is unknown.
@@ -103,5 +116,5 @@ impl Memory {
 
 /// What a person is told of something that was kept.
 pub(super) fn kept_finding(path: &str) -> String {
-    format!("{path} was changed by somebody else while TMP had it, and was kept")
+    format!("what was at {path} was kept in the work directory: somebody changed it while TMP had it, or the archive cannot tell")
 }

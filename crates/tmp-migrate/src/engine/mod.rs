@@ -26,6 +26,7 @@ mod site;
 mod stage;
 mod steps;
 mod switch;
+mod times;
 
 pub use error::{EngineError, OpenError};
 pub use open::{Engine, Opened};

@@ -18,9 +18,10 @@ use super::{
     replay::{Replayed, replay},
     run::{Party, Run},
     site::{SharedClock, Site},
+    times::Times,
 };
 use crate::{
-    folder::{self, Folder},
+    folder::{self, Folder, FolderError},
     journal::{Fact, Record},
     workplace::Workplace,
 };
@@ -92,8 +93,8 @@ impl Engine {
     /// Runs a plan to its end, whatever that is.
     ///
     /// # Errors
-    /// The migration never began ([`EngineError::NotBegun`], [`EngineError::OtherTarget`]), or the
-    /// engine could not go on: drop it, open again in a new process, and recover.
+    /// The migration never began ([`EngineError::NotBegun`], [`EngineError::NotReady`],
+    /// [`EngineError::OtherTarget`]), or the engine could not go on: drop it, open again in a new process, and recover.
     pub fn migrate(
         &mut self,
         plan: &Plan,
@@ -105,6 +106,9 @@ impl Engine {
             return Err(EngineError::OtherTarget);
         }
         let began = site.clock().elapsed();
+        let not_begun = |error| EngineError::NotBegun { source: FolderError::Disk(error) };
+        let times = Times::read(site, plan).map_err(not_begun)?;
+        ready(plan, party)?;
         let begin = |digest| Record {
             at: site.clock().now(),
             fact: Fact::Begin {
@@ -130,11 +134,24 @@ impl Engine {
             mixture_us: None,
             locked_us: None,
         };
-        match run.atomic_part(contents) {
+        match run.atomic_part(contents, times) {
             Ok(()) => run.finish(),
             Err(trouble) => run.turn_back(trouble),
         }
     }
+}
+
+/// Makes sure that the database can be locked now, before anything is begun that would have to be taken
+/// back.
+fn ready(plan: &Plan, party: &mut Party<'_>) -> Result<(), EngineError> {
+    let planned = plan.database.as_ref().map(|planned| &planned.name);
+    let database = party.databases.iter_mut().find(|database| Some(database.name()) == planned);
+    // One that is not configured any more is found when it is archived.
+    let Some(database) = database else { return Ok(()) };
+    database.ready().map_err(|source| {
+        database.release();
+        EngineError::NotReady { source }
+    })
 }
 
 /// Probes the file system; where there is no room for that, gives the ballast up first, because an

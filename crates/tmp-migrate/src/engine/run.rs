@@ -110,17 +110,30 @@ impl Run<'_, '_> {
         self.tell(&Event::Step { step: step.clone(), direction, failure, took_ms });
     }
 
+    /// What is left of the enhancement's `max_duration` for a command or a check; the way back has no
+    /// such limit.
+    pub(super) fn left(&self) -> Duration {
+        match self.plan.enhancement.max_duration_s {
+            Some(seconds) if self.memory.cause.is_none() => {
+                Duration::from_secs(seconds).saturating_sub(self.took())
+            }
+            _ => Duration::MAX,
+        }
+    }
+
     /// Turns round when somebody asked for that, or when it takes longer than the enhancement says.
     pub(super) fn unless_stopped(&self) -> Result<(), Trouble> {
+        self.reason_to_stop().map_or(Ok(()), |reason| Err(Trouble::TurnBack(reason)))
+    }
+
+    /// Why the migration is to turn round, if it is.
+    pub(super) fn reason_to_stop(&self) -> Option<String> {
         if self.party.stop.load(Ordering::Relaxed) {
-            return Err(Trouble::TurnBack("it was interrupted by an operator".into()));
+            return Some("it was interrupted by an operator".into());
         }
-        match self.plan.enhancement.max_duration_s {
-            Some(seconds) if self.took() > Duration::from_secs(seconds) => {
-                Err(Trouble::TurnBack(format!("it took longer than its max_duration of {seconds} s")))
-            }
-            _ => Ok(()),
-        }
+        let seconds = self.plan.enhancement.max_duration_s?;
+        (self.took() >= Duration::from_secs(seconds))
+            .then(|| format!("it took longer than its max_duration of {seconds} s"))
     }
 
     /// The database of the plan, if it has one.

@@ -34,7 +34,7 @@ impl Run<'_, '_> {
             let since = self.site.clock().elapsed();
             let interrupted = !self.memory.done.contains(&index) || self.memory.undoing == Some(index);
             self.record(Fact::UndoIntent { step: index })?;
-            let undone = self.stop(step, interrupted).and_then(|()| self.undo_step(step, interrupted));
+            let undone = self.stop(step, interrupted).and_then(|()| self.undo_step(index, step, interrupted));
             if has_effect(&step.work) {
                 self.step_ended(&step.name, Direction::Undo, undone.as_ref().err().cloned(), since);
             }
@@ -52,7 +52,12 @@ impl Run<'_, '_> {
         if interrupted { survivors::end(self.migration(), &step.name, self.site.clock()) } else { Ok(()) }
     }
 
-    fn undo_step(&mut self, step: &PlannedStep, interrupted: bool) -> Result<Option<Fingerprint>, String> {
+    fn undo_step(
+        &mut self,
+        number: usize,
+        step: &PlannedStep,
+        interrupted: bool,
+    ) -> Result<Option<Fingerprint>, String> {
         let enhancement = &self.plan.enhancement;
         let undone = match &step.work {
             StepWork::PostImage | StepWork::Check { .. } => Ok(()),
@@ -70,9 +75,12 @@ impl Run<'_, '_> {
             StepWork::Sql { index } => {
                 let change = enhancement.sql.get(*index).ok_or("no such SQL change")?;
                 match &change.rollback {
-                    // Whether an interrupted statement had an effect is decided by the fingerprint.
-                    SqlRollback::Script(_) if interrupted && self.database_is_known()? => Ok(()),
-                    SqlRollback::Script(script) => return self.run_alone(script),
+                    SqlRollback::Script(script) => {
+                        // Whether an interrupted statement, forth or back, had its effect is decided by
+                        // the fingerprint.
+                        let before = if interrupted { self.database_before(number)? } else { None };
+                        return if before.is_some() { Ok(before) } else { self.run_alone(script) };
+                    }
                     // The archived database comes back as a whole, after the steps.
                     SqlRollback::Archive | SqlRollback::Irreversible { .. } => Ok(()),
                 }
@@ -81,13 +89,13 @@ impl Run<'_, '_> {
         undone.map(|()| None)
     }
 
-    /// Whether the database is what the journal says it was last.
-    fn database_is_known(&mut self) -> Result<bool, String> {
-        let known = self.memory.after.clone();
+    /// The database, where it is what it was before this step.
+    fn database_before(&mut self, step: usize) -> Result<Option<Fingerprint>, String> {
+        let before = self.memory.found_by(step).cloned();
         let Some(database) = self.database()? else { return Err("the plan has no database".into()) };
         let found = database.fingerprint();
         database.release();
-        found.map(|found| Some(found) == known).map_err(|error| crate::text(&error))
+        found.map(|found| before.filter(|before| *before == found)).map_err(|error| crate::text(&error))
     }
 
     /// Runs one script outside of any transaction. Answers the database as it left it, so that this is
@@ -97,7 +105,7 @@ impl Run<'_, '_> {
         let known = self.memory.after.clone();
         let Some(database) = self.database()? else { return Err("the plan has no database".into()) };
         let mut run = || {
-            let quiet = database.fingerprint().map(|found| Some(found) == known)?;
+            let quiet = database.fingerprint().map(|found| known.as_deref() == Some(&found))?;
             database.run_alone(&SqlText { name: &script.name, text: &text })?;
             quiet.then(|| database.fingerprint()).transpose()
         };

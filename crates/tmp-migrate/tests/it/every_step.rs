@@ -7,6 +7,7 @@ use std::{os::unix::fs::symlink, sync::Arc};
 use crate::common::{Ended, Lab, Seen, assert_same};
 use tmp_core::{
     Mode,
+    enhancement::TransactionMode,
     module::{Change, Content},
     outcome::Outcome,
 };
@@ -20,7 +21,7 @@ const TABLES: &str = "
     insert into customer values (1, 'Ada'), (2, 'Grace');
     insert into invoice(customer, amount) values (1, 10), (2, 20), (1, 30);";
 
-/// Every kind of operation on every kind of module, three SQL changes, a batch step and two checks.
+/// Every kind of operation on every kind of module, three SQL changes (one outside the transaction), a batch step and two checks.
 fn reference() -> Lab {
     let mut lab = Lab::with_database(TABLES);
     for (path, text) in [
@@ -73,6 +74,8 @@ fn reference() -> Lab {
         Some("drop table fee;"),
         None,
     );
+    lab.sql("030", "create index fee_index on fee(id);", Some("drop index fee_index;"), None);
+    lab.enhancement.sql[2].transaction = TransactionMode::None;
     lab.batch("reindex", "echo 2 > var/index/one; echo 3 > var/index/two", None, &["var/index/**"]);
     lab.check("app-is-new", "grep -q new bin/app");
     lab.check("index-is-new", "test -e var/index/two");
@@ -213,18 +216,47 @@ fn every_statement_fails_in_turn() {
     }
 }
 
+/// A command is cut short when the migration's time is over, not when its own is.
 #[test]
 fn a_migration_that_takes_too_long_goes_back() {
     let mut lab = reference();
     lab.enhancement.max_duration_s = Some(1);
-    lab.batch("slow", "sleep 1.1", None, &[]);
+    lab.batch("slow", "sleep 15", None, &[]);
     let before = lab.seen();
+    let since = std::time::Instant::now();
     let outcome = lab.migrate();
+    assert!(since.elapsed().as_secs() < 12, "the command ran on");
     assert!(
-        matches!(&outcome, Outcome::RolledBack { cause, .. } if cause.contains("max_duration")),
+        matches!(&outcome, Outcome::RolledBack { cause, .. } if cause.contains("max_duration of 1 s")),
         "{outcome:?}"
     );
     assert_same(&before, &lab.seen());
+}
+
+/// Dies on the way back, too: a statement outside the transaction is not taken back twice.
+#[test]
+fn a_death_at_every_effect_of_a_compensation() {
+    let failing = || {
+        let mut lab = reference();
+        lab.check("refuses", "exit 1");
+        lab
+    };
+    let mut lab = failing();
+    let disk = Arc::new(FaultDisk::new(Arc::new(RealDisk), Fault::None));
+    assert!(matches!(lab.migrate_on(disk.clone()).unwrap(), Outcome::RolledBack { .. }));
+    for at in points(disk.effects()) {
+        let mut lab = failing();
+        let before = lab.seen();
+        let disk = Arc::new(FaultDisk::new(Arc::new(RealDisk), Fault::Stop { at }));
+        let _ = lab.migrate_on(disk);
+        let recovered = lab.recover();
+        assert!(
+            matches!(&recovered, None | Some(Outcome::RolledBack { .. })),
+            "a death at {at}: {recovered:?}"
+        );
+        assert_same(&before, &lab.seen());
+        assert_eq!(lab.leftovers(), [""; 0], "a death at {at}");
+    }
 }
 
 #[test]

@@ -15,7 +15,7 @@ use tmp_core::{
     event::{Event, Work},
     outcome::{DatabaseComparison, Outcome},
 };
-use tmp_disk::RealDisk;
+use tmp_disk::{Fault, FaultDisk, RealDisk};
 use tmp_migrate::{Found, Opened, Party, Resolution};
 
 fn lab() -> Lab {
@@ -181,6 +181,35 @@ fn what_is_written_into_a_parked_file_is_kept_after_an_approval() {
     let files: Vec<_> = fs::read_dir(kept).unwrap().map(|entry| text(entry.unwrap().path())).collect();
     assert_eq!(files, ["old app and theirs"]);
     assert_eq!(text(lab.root().join("bin/app")), "new app");
+}
+
+/// What is kept is told of also when the process died after it was put aside.
+#[test]
+fn what_is_kept_is_told_after_a_death_in_the_clean_up() {
+    let run = |fault: Fault| {
+        let mut lab = lab();
+        let mut open = fs::File::options().append(true).open(lab.root().join("bin/app")).unwrap();
+        let disk = Arc::new(FaultDisk::new(Arc::new(RealDisk), fault));
+        let mut committed = None;
+        let ended = lab.migrate_watched(disk.clone(), |event, _| {
+            if reached(event, Phase::Checking) {
+                open.write_all(b" and theirs").unwrap();
+            }
+            if reached(event, Phase::Committed) {
+                committed = Some(disk.effects());
+            }
+        });
+        let outcomes = [ended.ok(), lab.recover()].into_iter().flatten().collect::<Vec<_>>();
+        (outcomes, committed, disk.effects())
+    };
+    let (_, committed, effects) = run(Fault::None);
+    let points = committed.unwrap() + 1..=effects;
+    assert!(points.clone().count() > 4, "{points:?}");
+    for at in points {
+        let (outcomes, ..) = run(Fault::Stop { at });
+        let told = |outcome: &Outcome| outcome.report().findings.iter().any(|line| line.contains("bin/app"));
+        assert!(outcomes.iter().any(told), "a death at {at}: {outcomes:?}");
+    }
 }
 
 #[test]

@@ -27,6 +27,17 @@ impl SqliteDatabase {
     }
 }
 
+pub(super) fn ready(database: &mut SqliteDatabase) -> Result<(), DatabaseError> {
+    let name = database.name.clone();
+    let misuse = database.misuse("ready");
+    let session = database.session()?;
+    if session.phase != Phase::Idle {
+        return Err(misuse);
+    }
+    session.lock(&name)?;
+    session.roll_back(&name)
+}
+
 pub(super) fn begin(database: &mut SqliteDatabase) -> Result<Fingerprint, DatabaseError> {
     let name = database.name.clone();
     let misuse = database.misuse("begin");

@@ -103,6 +103,10 @@ impl Database for SqliteDatabase {
         inspect::inspect(self)
     }
 
+    fn ready(&mut self) -> Result<(), DatabaseError> {
+        migrate::ready(self)
+    }
+
     fn copy_to(&mut self, path: &Path) -> Result<(), DatabaseError> {
         copy::copy_to(self, path)
     }

@@ -217,5 +217,7 @@ const ENHANCEMENT: &[(&str, &str)] = &[
     ("sql/020.rollback.sql", "DROP TABLE fee;\n"),
     ("sql/030.sql", "UPDATE invoice SET late_fee = 7.5 WHERE due < '2026-06-01';\n"),
     ("sql/030.rollback.sql", "UPDATE invoice SET late_fee = 0;\n"),
+    ("sql/040.sql", "CREATE INDEX fee_amount ON fee (fee);\n"),
+    ("sql/040.rollback.sql", "DROP INDEX fee_amount;\n"),
     ("sql/030.verify.sql", "SELECT count(*) > 100 FROM invoice WHERE late_fee > 0;\n"),
 ];

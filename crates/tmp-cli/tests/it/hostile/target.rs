@@ -129,7 +129,7 @@ fn databases() {
     }
 }
 
-/// A lock may go at any time, so only the migration itself finds out, before anything is switched.
+/// A lock may go at any time, so the migration itself finds out, before it begins.
 #[test]
 fn a_database_that_another_process_has_locked() {
     let place = Place::billing();
@@ -140,8 +140,9 @@ fn a_database_that_another_process_has_locked() {
     // Nothing may look at the database in this process meanwhile: closing it would release the lock.
     let ended = ran(&mut limited(place.dir(), &["run", &file, "--now", "--reason", "a test"]));
     drop(other);
-    assert_eq!(ended.code, Some(10), "{}{}", ended.out, ended.err);
-    assert!(ended.out.contains("main is busy: database is locked"), "{}", ended.out);
+    assert_eq!(ended.code, Some(75), "{}{}", ended.out, ended.err);
+    assert!(ended.err.contains("main is busy: database is locked"), "{}", ended.err);
+    assert!(!place.path("state/journal").read_dir().unwrap().any(|_| true), "nothing was begun");
     assert_eq!(place.model(), before);
     place.ends(0, &["run", &file, "--now", "--reason", "a test"]);
 }
