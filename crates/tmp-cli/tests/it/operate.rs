@@ -65,6 +65,41 @@ fn a_failing_check_leaves_no_trace() {
     assert_eq!(open["sites"][0]["last"]["phase"], "rolled_back");
 }
 
+/// In WAL mode opening a database makes files beside it: neither a plan nor a rollback leaves any, and
+/// the directory has its time again.
+#[test]
+fn a_database_with_a_write_ahead_log_leaves_no_trace_beside_it() {
+    for (script, check) in [("SELECT 1;\n", "exit 1"), ("INSERT INTO nowhere VALUES (1);\n", "exit 0")] {
+        let place = Place::billing();
+        place.write("fee/files/bin/fee", &format!("#!/bin/sh\n{check}\n"));
+        place.write("fee/sql/010.sql", &(place.read("fee/sql/010.sql") + script));
+        let folder = place.path("data");
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::rename(place.path("model.db"), folder.join("model.db")).unwrap();
+        place.write("tmp.yaml", &place.read("tmp.yaml").replace("model.db", "data/model.db"));
+        let connection = rusqlite::Connection::open(folder.join("model.db")).unwrap();
+        connection.pragma_update(None, "journal_mode", "wal").unwrap();
+        drop(connection);
+        let seen = || {
+            let names: Vec<_> =
+                std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            let database = tmp_testkit::sqlite::dump(&folder.join("model.db")).unwrap();
+            (names, std::fs::metadata(&folder).unwrap().modified().unwrap(), format!("{database:?}"))
+        };
+        let file = place.package("fee");
+        // The dump itself opens the database.
+        seen();
+        let before = seen();
+        place.ends(0, &["plan", &file]);
+        assert_eq!(seen().0, before.0);
+        let time = std::fs::metadata(&folder).unwrap().modified().unwrap();
+        place.ends(10, &run(&file));
+        assert_eq!(std::fs::metadata(&folder).unwrap().modified().unwrap(), time);
+        let after = seen();
+        assert_eq!((&after.0, &after.2), (&before.0, &before.2));
+    }
+}
+
 #[test]
 fn json_lines_from_the_first_to_the_last() {
     let place = Place::billing();

@@ -117,6 +117,25 @@ fn the_lock_is_waited_for_and_then_busy() {
 }
 
 #[test]
+fn it_is_ready_when_nobody_holds_the_lock_and_is_as_it_was_after() {
+    for mode in MODES {
+        let shop = Shop::new(mode);
+        let other = shop.other();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let mut target = shop.target();
+        assert!(matches!(target.ready(), Err(DatabaseError::Busy { .. })), "{mode:?}");
+        other.execute_batch("ROLLBACK").unwrap();
+        let bytes = std::fs::read(shop.path("shop.db")).unwrap();
+        target.ready().unwrap();
+        assert_eq!(std::fs::read(shop.path("shop.db")).unwrap(), bytes, "{mode:?}");
+        other.execute_batch("UPDATE customer SET city = 'y'").unwrap();
+        target.copy_to(&shop.path("copy.db")).unwrap();
+        target.begin().unwrap();
+        assert!(matches!(target.ready(), Err(DatabaseError::Misuse { .. })), "{mode:?}");
+    }
+}
+
+#[test]
 fn a_reader_is_in_the_way_of_a_rollback_journal_only() {
     for mode in MODES {
         let shop = Shop::new(mode);
