@@ -142,6 +142,8 @@ pub struct DatabaseFacts {
     pub size: u64,
     /// Peculiarities worth a line in the plan, such as the journal mode.
     pub notes: Vec<String>,
+    /// The schema, as in [`Fingerprint::schema`]; `None` where it could not be read without a trace.
+    pub schema: Option<BTreeMap<String, Digest>>,
 }
 
 /// The text of a script with its name for error messages.

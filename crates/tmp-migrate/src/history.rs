@@ -121,7 +121,7 @@ pub fn log(
     read(disk.as_ref(), &journals, state, id)
 }
 
-fn open(disk: &dyn Disk, state: &Utf8Path) -> Result<Option<Dir>, DiskError> {
+pub(crate) fn open(disk: &dyn Disk, state: &Utf8Path) -> Result<Option<Dir>, DiskError> {
     let path = state.join("journal");
     match disk.open_root(Path::new(&path)) {
         Ok(dir) => Ok(Some(dir)),
@@ -130,7 +130,7 @@ fn open(disk: &dyn Disk, state: &Utf8Path) -> Result<Option<Dir>, DiskError> {
     }
 }
 
-fn read(
+pub(crate) fn read(
     disk: &dyn Disk,
     journals: &Dir,
     state: &Utf8Path,

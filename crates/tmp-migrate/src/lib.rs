@@ -20,21 +20,26 @@
 //! }
 //! ```
 
+mod accepted;
 mod command;
+mod drift;
 mod engine;
 mod folder;
 mod history;
 mod http;
 mod journal;
+mod left;
 mod planner;
 mod survivors;
 mod workplace;
 
 pub use command::CommandPolicy;
+pub use drift::Drift;
 pub use engine::{Engine, EngineError, Found, Interrupted, OpenError, Opened, Party, Recovered, Resolution};
 pub use folder::FolderError;
 pub use history::{History, HistoryError, MigrationSummary, Unreadable, history, log};
 pub use journal::{Fact, Journal, JournalError, PreparedOperation, PreparedSite, Record};
+pub use left::{Left, LeftDatabase, LeftModule};
 pub use planner::{PlanError, PlanFault, PlanRequest, Utility, plan};
 pub use workplace::Workplace;
 

@@ -152,7 +152,9 @@ impl Run<'_, '_> {
         let Some(marker) = self.memory.prepared.as_ref().and_then(|prepared| prepared.marker.clone()) else {
             return Ok(None);
         };
-        let (Some(before), Some(committed)) = (self.memory.before.clone(), self.memory.after.as_deref().cloned()) else {
+        let (Some(before), Some(committed)) =
+            (self.memory.before.clone(), self.memory.after.as_deref().cloned())
+        else {
             return Err(Stuck::InDoubt("the journal has no fingerprint of the database".into()));
         };
         let scripts_failed = match scripts {

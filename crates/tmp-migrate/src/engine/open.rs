@@ -4,7 +4,9 @@ use std::path::Path;
 
 use camino::Utf8Path;
 use tmp_archive::{Archive, DirectoryStore};
-use tmp_core::{Mode, Phase, contents::Contents, event::Event, outcome::Outcome, plan::Plan};
+use tmp_core::{
+    Mode, Phase, contents::Contents, database::Database, event::Event, outcome::Outcome, plan::Plan,
+};
 use tmp_disk::{
     At, Capabilities, Dir, Disk, DiskError, Lock, ProbeError, Tree, create_dir_durably, ensure_dirs, probe,
     read_whole,
@@ -21,8 +23,13 @@ use super::{
     times::Times,
 };
 use crate::{
+    accepted::{self, Acceptance},
+    drift::Drift,
     folder::{self, Folder, FolderError},
+    history::HistoryError,
     journal::{Fact, Record},
+    left::Left,
+    planner::new_id,
     workplace::Workplace,
 };
 
@@ -90,6 +97,23 @@ impl Engine {
 }
 
 impl Engine {
+    /// Takes everything at the target that is not as TMP left it for left so, because a person says that
+    /// it is right. Durable on return; answers what drifted.
+    ///
+    /// # Errors
+    /// The journals or the target cannot be read, or the acceptance cannot be written: nothing is accepted.
+    pub fn accept_drift(
+        &mut self,
+        reason: &str,
+        databases: &mut [Box<dyn Database>],
+    ) -> Result<Vec<Drift>, HistoryError> {
+        let site = &self.site;
+        let now = site.clock().now();
+        let acceptance = Acceptance { id: new_id(now), root: site.target.root.clone(), at: now, reason };
+        let left = Left::read(site.disk(), site.state_path(), &site.target.root)?;
+        Ok(accepted::accept(acceptance, &left, &site.tree, &site.state, databases)?)
+    }
+
     /// Runs a plan to its end, whatever that is.
     ///
     /// # Errors

@@ -122,6 +122,7 @@ pub fn plan(
     let steps = steps::checked_part(request, target, &mut faults);
     let (also_archived, written) =
         writes::expand(&tree, enhancement, (&normalised.operations, &target.ignore), &forbidden, &mut faults);
+    condition::drift(workplace, (&tree, &normalised.operations), (database.as_ref(), databases), &mut faults);
     let needs = condition::needs(&normalised, written, &steps, databases, enhancement, &mut faults);
     condition::space(workplace, &tree, &needs, &mut faults);
     if !faults.is_empty() {

@@ -12,6 +12,7 @@ mod checks;
 mod common;
 mod compensation;
 mod disks;
+mod drift;
 mod every_step;
 mod first;
 mod foreign;
