@@ -12,6 +12,9 @@ use tmp_disk::{DiskError, Observed, ObservedContent, Tree, observe};
 
 use crate::left::{Left, LeftDatabase, LeftModule};
 
+/// The set-group-id bit.
+const SET_GROUP_ID: u32 = 0o2000;
+
 /// One thing that is not as TMP left it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Drift {
@@ -77,7 +80,10 @@ fn difference(left: Option<&Content>, now: Option<&Observed>) -> Option<String> 
         (Content::File { digest, mode: wanted, .. }, ObservedContent::File { digest: there, .. }) => {
             if digest == there { mode(*wanted) } else { Some("its content was changed".into()) }
         }
-        (Content::Directory { mode: wanted }, ObservedContent::Directory) => mode(*wanted),
+        // A directory made in a set-group-id directory is one too.
+        (Content::Directory { mode: wanted }, ObservedContent::Directory) => {
+            mode(tmp_core::Mode::from_bits(wanted.bits() | now.stat.mode.bits() & SET_GROUP_ID))
+        }
         (Content::Symlink { target }, ObservedContent::Symlink { target: there }) => (target.as_bytes()
             != there)
             .then(|| format!("it points to {:?} instead of {target:?}", String::from_utf8_lossy(there))),

@@ -97,7 +97,7 @@ pub fn history(disk: &Arc<dyn Disk>, state: &Utf8Path) -> Result<History, Histor
     let Some(journals) = open(disk.as_ref(), state)? else { return Ok(history) };
     for id in folder::migrations(disk.as_ref(), &journals)? {
         match read(disk.as_ref(), &journals, state, &id) {
-            Ok((plan, phase, records)) => history.migrations.push(summary(&plan, phase, &records)),
+            Ok((_, plan, phase, records)) => history.migrations.push(summary(&plan, phase, &records)),
             Err(error) => history.unreadable.push(Unreadable { id, why: crate::text(&error) }),
         }
     }
@@ -113,15 +113,39 @@ pub fn log(
     state: &Utf8Path,
     id: &MigrationId,
 ) -> Result<(Plan, Phase, Vec<Record>), HistoryError> {
-    let missing = || HistoryError::NoSuchMigration { id: id.clone() };
-    let journals = open(disk.as_ref(), state)?.ok_or_else(missing)?;
-    if !folder::migrations(disk.as_ref(), &journals)?.contains(id) {
-        return Err(missing());
-    }
-    read(disk.as_ref(), &journals, state, id)
+    let (_, plan, phase, records) = whole(disk.as_ref(), state, id)?;
+    Ok((plan, phase, records))
 }
 
-pub(crate) fn open(disk: &dyn Disk, state: &Utf8Path) -> Result<Option<Dir>, DiskError> {
+/// One migration with its folder.
+pub(crate) fn whole(
+    disk: &dyn Disk,
+    state: &Utf8Path,
+    id: &MigrationId,
+) -> Result<(Folder, Plan, Phase, Vec<Record>), HistoryError> {
+    let missing = || HistoryError::NoSuchMigration { id: id.clone() };
+    let journals = open(disk, state)?.ok_or_else(missing)?;
+    if !folder::migrations(disk, &journals)?.contains(id) {
+        return Err(missing());
+    }
+    read(disk, &journals, state, id)
+}
+
+/// Every migration of a state directory, oldest first.
+pub(crate) fn all(
+    disk: &dyn Disk,
+    state: &Utf8Path,
+) -> Result<Vec<(Plan, Phase, Vec<Record>)>, HistoryError> {
+    let Some(journals) = open(disk, state)? else { return Ok(Vec::new()) };
+    let migrations = folder::migrations(disk, &journals)?;
+    let read = |id: &MigrationId| {
+        let (_, plan, phase, records) = read(disk, &journals, state, id)?;
+        Ok((plan, phase, records))
+    };
+    migrations.iter().map(read).collect()
+}
+
+fn open(disk: &dyn Disk, state: &Utf8Path) -> Result<Option<Dir>, DiskError> {
     let path = state.join("journal");
     match disk.open_root(Path::new(&path)) {
         Ok(dir) => Ok(Some(dir)),
@@ -130,16 +154,16 @@ pub(crate) fn open(disk: &dyn Disk, state: &Utf8Path) -> Result<Option<Dir>, Dis
     }
 }
 
-pub(crate) fn read(
+fn read(
     disk: &dyn Disk,
     journals: &Dir,
     state: &Utf8Path,
     id: &MigrationId,
-) -> Result<(Plan, Phase, Vec<Record>), HistoryError> {
+) -> Result<(Folder, Plan, Phase, Vec<Record>), HistoryError> {
     let folder = Folder::open(disk, (journals, &state.join("journal")), id)?;
     let (phase, records) = Journal::read(disk, &folder.dir, id).map_err(FolderError::from)?;
     let plan = folder.plan(disk, &records)?;
-    Ok((plan, phase, records))
+    Ok((folder, plan, phase, records))
 }
 
 pub(crate) fn summary(plan: &Plan, phase: Phase, records: &[Record]) -> MigrationSummary {

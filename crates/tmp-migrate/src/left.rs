@@ -10,15 +10,14 @@ use camino::Utf8Path;
 use tmp_core::{
     DatabaseName, Digest, MigrationId, ModulePath, Phase,
     module::{Change, Content},
-    plan::Plan,
+    plan::{Action, Plan},
 };
 use tmp_disk::Disk;
 
 use crate::{
     accepted::{self, Accepted},
     engine::Memory,
-    folder,
-    history::{HistoryError, open, read},
+    history::{self, HistoryError},
 };
 
 /// What TMP last left at one target.
@@ -55,14 +54,12 @@ impl Left {
     /// A journal of this target cannot be read: then what was left is not known.
     pub fn read(disk: &dyn Disk, state: &Utf8Path, root: &Utf8Path) -> Result<Self, HistoryError> {
         let mut left = Self::default();
-        let Some(journals) = open(disk, state)? else { return Ok(left) };
         let mut accepted = accepted::read(disk, state, root)?.into_iter().peekable();
-        for id in folder::migrations(disk, &journals)? {
+        for (plan, phase, records) in history::all(disk, state)? {
             // The ids of both begin with the time.
-            while let Some((by, accepted)) = accepted.next_if(|(by, _)| *by < id) {
+            while let Some((by, accepted)) = accepted.next_if(|(by, _)| *by < plan.migration) {
                 left.accept(&accepted, &by);
             }
-            let (plan, phase, records) = read(disk, &journals, state, &id)?;
             if plan.target.root == root {
                 left.absorb(&plan, phase, &Memory::of(&records));
             }
@@ -99,15 +96,21 @@ impl Left {
             Phase::Resolved => false,
             _ => return,
         };
-        for change in &plan.enhancement.modules {
+        let listed = plan.enhancement.modules.iter().map(|change| match &change.change {
+            Change::Put(content) => (&change.path, Some(content)),
+            Change::Remove => (&change.path, None),
+        });
+        // Directories that appeared with what they hold are listed nowhere else.
+        let staged = plan.operations.iter().flat_map(|operation| match &operation.action {
+            Action::Put { staged } => staged.as_slice(),
+            Action::Remove | Action::SetMode { .. } => &[],
+        });
+        for (path, content) in staged.map(|module| (&module.path, Some(&module.content))).chain(listed) {
             if known {
-                let content = match &change.change {
-                    Change::Put(content) => Some(content.clone()),
-                    Change::Remove => None,
-                };
-                self.modules.insert(change.path.clone(), LeftModule { content, by: plan.migration.clone() });
+                let left = LeftModule { content: content.cloned(), by: plan.migration.clone() };
+                self.modules.insert(path.clone(), left);
             } else {
-                self.modules.remove(&change.path);
+                self.modules.remove(path);
             }
         }
         let Some(planned) = &plan.database else { return };

@@ -40,7 +40,10 @@ pub use folder::FolderError;
 pub use history::{History, HistoryError, MigrationSummary, Unreadable, history, log};
 pub use journal::{Fact, Journal, JournalError, PreparedOperation, PreparedSite, Record};
 pub use left::{Left, LeftDatabase, LeftModule};
-pub use planner::{PlanError, PlanFault, PlanRequest, Utility, plan};
+pub use planner::{
+    PlanError, PlanFault, PlanRequest, ReversalContents, ReversalRequest, Utility, plan, plan_reversal,
+    reversal_order,
+};
 pub use workplace::Workplace;
 
 /// An error with everything that caused it, on one line.

@@ -172,6 +172,7 @@ impl Run<'_, '_> {
                 path: change.path.clone(),
                 content: content.clone(),
                 owner: None,
+                attributes: None,
             })?;
             compared += 1;
         }

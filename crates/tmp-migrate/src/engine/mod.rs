@@ -35,3 +35,4 @@ pub use resolve::{Found, Resolution};
 pub use run::Party;
 
 pub(crate) use memory::Memory;
+pub(crate) use steps::ExportedObject;

@@ -93,7 +93,10 @@ impl Run<'_, '_> {
             };
             let owner = owner(module)?;
             let replaced = replaced.as_ref().filter(|_| top);
-            let attributes = attributes(&module.content, replaced, &parent, owner, now);
+            let attributes = module
+                .attributes
+                .clone()
+                .unwrap_or_else(|| attributes(&module.content, replaced, &parent, owner, now));
             match &module.content {
                 Content::Directory { mode } => {
                     let writable = Mode::from_bits(mode.bits() | 0o700);

@@ -377,13 +377,25 @@ impl Lab {
         disk: Arc<dyn Disk>,
         watch: impl FnMut(&Event, &AtomicBool) + Send,
     ) -> Result<Outcome, Ended> {
+        let payload = self.payload.clone();
+        self.migrate_with(plan, &payload, disk, watch)
+    }
+
+    /// The same with contents from elsewhere.
+    pub(crate) fn migrate_with(
+        &mut self,
+        plan: &Plan,
+        contents: &dyn Contents,
+        disk: Arc<dyn Disk>,
+        watch: impl FnMut(&Event, &AtomicBool) + Send,
+    ) -> Result<Outcome, Ended> {
         let Opened::Ready(mut engine) = self.open(disk).map_err(Ended::Open)? else { panic!("one is open") };
         let mut databases = self.databases();
         let stop = AtomicBool::new(false);
         let mut observer = Watch { watch, stop: &stop };
         let mut party =
             Party { databases: &mut databases, steps: &mut self.steps, observer: &mut observer, stop: &stop };
-        engine.migrate(plan, &self.payload, &mut party).map_err(Ended::Engine)
+        engine.migrate(plan, contents, &mut party).map_err(Ended::Engine)
     }
 
     /// Migrates and dies at the first event that `when` says yes to: without an outcome, but for a

@@ -23,4 +23,5 @@ mod power;
 mod properties;
 mod recovery;
 mod refusals;
+mod reversal;
 mod tampered;
