@@ -200,8 +200,16 @@ pub(crate) static PLAN: &[&Rule] = &[
     },
     &Rule {
         id: "owner",
-        title: "The owner of a directory in place is not changed",
-        explanation: "Leave `owner` out of an entry for a directory that is there already.",
+        title: "The owner of a module is unknown here, or cannot be changed",
+        explanation: "`owner` names a user and a group of this machine. The owner of a directory that is there already is \
+                      not changed: leave `owner` out of its entry.",
+    },
+    &Rule {
+        id: "rights",
+        title: "TMP lacks a right that the migration or its rollback needs",
+        explanation: "What changes must be readable, so that it can be archived. Directories in which modules appear or go \
+                      must be writable and TMP's own, because a rollback gives them their times back. A module that is \
+                      replaced keeps its owner, which only root, or that owner and a member of its group, may set.",
     },
     &Rule {
         id: "root",

@@ -134,6 +134,26 @@ pub struct Extent {
     pub length: u64,
 }
 
+/// Something that this process may do, or may not.
+#[derive(Debug, Clone, Copy)]
+pub enum Right<'a> {
+    /// Read a regular file.
+    Read(At<'a>),
+    /// List a directory and reach what it holds. An empty name means the directory.
+    Enter(At<'a>),
+    /// Add and remove names in a directory. An empty name means the directory.
+    Change(At<'a>),
+    /// Set the mode and the times of what stands there. An empty name means the directory.
+    Adjust(At<'a>),
+    /// Make these the owner and the group of what this process has made.
+    Give {
+        /// Owner.
+        uid: u32,
+        /// Group.
+        gid: u32,
+    },
+}
+
 /// A file system as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileSystem {
@@ -218,6 +238,10 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// Every extended attribute; none where the file system has none. An empty name asks about the
     /// directory.
     fn xattrs(&self, at: At<'_>) -> io::Result<BTreeMap<Vec<u8>, Vec<u8>>>;
+
+    /// Asks for a right without making use of it: where this process lacks it, the error that the use
+    /// would meet. The answer holds as long as nobody changes modes, owners or the process's own identity.
+    fn may(&self, right: Right<'_>) -> io::Result<()>;
 
     /// The file system a directory lies on.
     fn file_system(&self, dir: &Dir) -> io::Result<FileSystem>;

@@ -13,7 +13,7 @@ use std::{
 
 use tmp_core::{Mode, module::Timestamp};
 
-use crate::disk::{At, Dir, Disk, Extent, FileSystem, Lock, OpenFile, Rename, Stat};
+use crate::disk::{At, Dir, Disk, Extent, FileSystem, Lock, OpenFile, Rename, Right, Stat};
 
 /// What goes wrong, and when. Counted are effects, from 1: calls that change something or make
 /// something durable, whether they succeed or not.
@@ -120,6 +120,10 @@ impl Disk for FaultDisk {
 
     fn xattrs(&self, at: At<'_>) -> io::Result<BTreeMap<Vec<u8>, Vec<u8>>> {
         self.read()?.xattrs(at)
+    }
+
+    fn may(&self, right: Right<'_>) -> io::Result<()> {
+        self.read()?.may(right)
     }
 
     fn file_system(&self, dir: &Dir) -> io::Result<FileSystem> {

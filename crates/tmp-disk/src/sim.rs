@@ -35,7 +35,7 @@ use self::{
 };
 use crate::{
     component::{component, component_or_itself},
-    disk::{At, Dir, Disk, Durability, Extent, FileSystem, Lock, OpenFile, Rename, Stat},
+    disk::{At, Dir, Disk, Durability, Extent, FileSystem, Lock, OpenFile, Rename, Right, Stat},
 };
 
 /// A file system in memory, empty at first. Clones are the same file system.
@@ -209,6 +209,16 @@ impl Disk for SimDisk {
         let (dir, name) = (self.dir(at.dir)?, component_or_itself(at.name)?);
         let state = self.state();
         Ok(state.inode(state.present(dir, name)?)?.meta.xattrs.clone())
+    }
+
+    /// Its one process is root: it may do everything to what is there.
+    fn may(&self, right: Right<'_>) -> io::Result<()> {
+        match right {
+            Right::Read(at) | Right::Enter(at) | Right::Change(at) | Right::Adjust(at) => {
+                self.stat(at)?.map(drop).ok_or_else(|| Errno::NOENT.into())
+            }
+            Right::Give { .. } => Ok(()),
+        }
     }
 
     fn file_system(&self, dir: &Dir) -> io::Result<FileSystem> {

@@ -10,5 +10,6 @@ mod hostile;
 mod interrupt;
 mod kill;
 mod operate;
+mod rights;
 mod rules;
 mod support;

@@ -34,4 +34,5 @@ pub use recover::{Interrupted, Recovered};
 pub use resolve::{Found, Resolution};
 pub use run::Party;
 
+pub(crate) use attributes::{staged_attributes, surroundings};
 pub(crate) use memory::Memory;

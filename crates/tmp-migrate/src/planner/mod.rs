@@ -3,6 +3,7 @@
 
 mod condition;
 mod normalise;
+mod rights;
 mod steps;
 mod writes;
 
@@ -122,6 +123,7 @@ pub fn plan(
     let steps = steps::checked_part(request, target, &mut faults);
     let (also_archived, written) =
         writes::expand(&tree, enhancement, (&normalised.operations, &target.ignore), &forbidden, &mut faults);
+    rights::rights(workplace, &tree, &normalised.operations, &also_archived, &mut faults);
     let needs = condition::needs(&normalised, written, &steps, databases, enhancement, &mut faults);
     condition::space(workplace, &tree, &needs, &mut faults);
     if !faults.is_empty() {

@@ -324,6 +324,10 @@ impl Lab {
     }
 
     pub(crate) fn plan(&self) -> Result<Plan, PlanError> {
+        self.plan_on(Arc::new(RealDisk))
+    }
+
+    pub(crate) fn plan_on(&self, disk: Arc<dyn Disk>) -> Result<Plan, PlanError> {
         let provenance =
             Provenance { trigger: Digest::of(b"trigger"), payload: Digest::of(b"payload"), reason: None };
         let request = PlanRequest {
@@ -333,7 +337,7 @@ impl Lab {
             utilities: &self.utilities,
             steps: &self.steps,
         };
-        plan(&self.workplace(Arc::new(RealDisk)), &request, &mut self.databases())
+        plan(&self.workplace(disk), &request, &mut self.databases())
     }
 
     /// Opens the engine. A command that another test starts holds every lock of this process between

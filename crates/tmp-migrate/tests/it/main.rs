@@ -22,4 +22,6 @@ mod power;
 mod properties;
 mod recovery;
 mod refusals;
+mod rights;
+mod staging;
 mod tampered;
