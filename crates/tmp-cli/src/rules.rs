@@ -71,6 +71,12 @@ pub(crate) static ALL: &[&Rule] = &[
              /etc/tmp/tmp.yaml.",
     },
     &Rule {
+        id: "no-enhancement",
+        title: "A directory holds no enhancement",
+        explanation: "`tmp check` and `tmp package` read enhancement.yaml in the directory that they are given, or in the \
+             current one. `tmp new ID` makes such a directory.",
+    },
+    &Rule {
         id: "not-confirmed",
         title: "Nobody confirmed something that cannot be taken back",
         explanation: "On a terminal the name is typed; elsewhere it is given with --confirm, or everything with --yes.",
@@ -85,6 +91,12 @@ pub(crate) static ALL: &[&Rule] = &[
         id: "unknown-target",
         title: "A trigger file is for a system or environment that is not here",
         explanation: "A trigger file names its system and its environment. tmp.yaml must have a site for both.",
+    },
+    &Rule {
+        id: "unknown-id",
+        title: "No migration has this id",
+        explanation: "`tmp log` takes the id of a migration, or how it begins; `tmp history` takes the id of an enhancement \
+             that was migrated, or none. `tmp history` lists both.",
     },
     &Rule {
         id: "unknown-site",

@@ -137,7 +137,7 @@ pub struct Progress {
     pub work: Work,
     /// Items done.
     pub done: u64,
-    /// Items in all.
+    /// Items in all; 0 where that is not known.
     pub total: u64,
     /// Bytes done.
     pub bytes: u64,

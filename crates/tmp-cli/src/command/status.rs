@@ -65,7 +65,8 @@ impl SiteNow {
         match (&self.open, &self.last) {
             (Some(open), _) => text += &waiting(open),
             (None, Some(last)) => {
-                push!(text, "  last       {} r{}: {}\n", last.enhancement, last.revision, last.phase);
+                let phase = render::phase(last.phase);
+                push!(text, "  last       {} r{}: {phase}\n", last.enhancement, last.revision);
                 if let Some(cause) = &last.cause {
                     push!(text, "             {cause}\n");
                 }
@@ -79,7 +80,7 @@ impl SiteNow {
 fn waiting(open: &MigrationSummary) -> String {
     let what = match open.phase {
         Phase::RollbackFailed => "ROLLBACK FAILED; put it right, then `tmp resolve`".into(),
-        Phase::Committed => "in place; `tmp recover` or the next migration cleans up after it".into(),
+        Phase::Committed => "migrated; `tmp recover` or the next migration cleans up after it".into(),
         phase => format!("open, {phase}; running, or interrupted: then `tmp recover`"),
     };
     let mut text = format!("  migration  {} ({} r{}): {what}\n", open.id, open.enhancement, open.revision);

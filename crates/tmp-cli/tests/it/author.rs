@@ -14,6 +14,17 @@ fn a_scaffold_is_good_as_it_is() {
 }
 
 #[test]
+fn a_folder_without_an_enhancement_is_named() {
+    let place = Place::new();
+    for command in [&["check"][..], &["check", "."], &["package"], &["check", "absent"]] {
+        let failed = place.ends(3, command);
+        assert!(failed.err.contains("there is no enhancement.yaml in "), "{}", failed.err);
+        assert!(failed.err.contains("`tmp new ID`"), "{}", failed.err);
+        assert!(!failed.err.contains("1 mistake"), "{}", failed.err);
+    }
+}
+
+#[test]
 fn every_mistake_with_its_line_and_a_way_to_mend_it() {
     let place = Place::billing();
     let text = ENHANCEMENT

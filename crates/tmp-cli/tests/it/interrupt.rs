@@ -124,9 +124,13 @@ fn a_failed_rollback_blocks_until_a_person_resolves_it() {
     assert!(blocked.err.contains("is blocked by migration"), "{}", blocked.err);
     place.ends(5, &["doctor"]);
     place.ends(4, &["resolve", "model-1", "--reason", "put right"]);
-    place.ends(4, &["resolve", "model-1", "--reason", "put right", "--confirm", "hq"]);
-    let resolve =
-        ["resolve", "model-1", "--reason", "put right", "--confirm", "model-1", "--accept-differences"];
+    for other in ["hq", "model-1", "billing/production/hq"] {
+        let refused = place.ends(4, &["resolve", "model-1", "--reason", "put right", "--confirm", other]);
+        assert!(refused.err.contains("--confirm billing/model/model-1"), "{}", refused.err);
+    }
+    let shown = place.ends(0, &["status"]).out;
+    let site = shown.split_whitespace().next().unwrap();
+    let resolve = ["resolve", "model-1", "--reason", "put right", "--confirm", site, "--accept-differences"];
     assert!(place.ends(0, &resolve).out.starts_with("resolved"));
     assert!(place.ends(0, &["status"]).out.contains("resolved"));
     place.ends(0, &["doctor"]);
