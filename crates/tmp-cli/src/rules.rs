@@ -54,9 +54,9 @@ pub(crate) static ALL: &[&Rule] = &[
         explanation: "0 done, or nothing to do. 1 unexpected error. 2 wrong usage. 3 input invalid: a file, a trigger, a \
              digest. 4 not permitted: a confirmation is missing. 5 a check before the migration failed; the \
              target was not touched. 6 differences found (with --exit-code). 10 failed and rolled back; the \
-             target is proven to be as it was. 11 the rollback failed; a person is needed. 12 in doubt: a \
-             database cannot be asked; nothing was changed since, recover again when it can. 75 not now; safe \
-             to try again.",
+             target is proven to be as it was. 11 the rollback failed; a person is needed. 12 in doubt: \
+             a fact is missing, such as the answer of a database, and TMP stopped there; the report says what is \
+             missing and what was undone before. Recover again when it can be had. 75 not now; safe to try again.",
     },
     &Rule {
         id: "never-overwritten",

@@ -63,7 +63,7 @@ impl SiteNow {
             push!(text, "  installed  {} r{}  {when}\n", summary.enhancement, summary.revision);
         }
         match (&self.open, &self.last) {
-            (Some(open), _) => text += &waiting(open),
+            (Some(open), _) => text += &waiting(&self.site, open),
             (None, Some(last)) => {
                 let phase = render::phase(last.phase);
                 push!(text, "  last       {} r{}: {phase}\n", last.enhancement, last.revision);
@@ -77,14 +77,16 @@ impl SiteNow {
     }
 }
 
-fn waiting(open: &MigrationSummary) -> String {
+fn waiting(site: &Site, open: &MigrationSummary) -> String {
     let what = match open.phase {
-        Phase::RollbackFailed => "ROLLBACK FAILED; put it right, then `tmp resolve`".into(),
+        Phase::RollbackFailed => {
+            format!("ROLLBACK FAILED; put it right, then `tmp resolve {site} --reason WHAT-WAS-DONE`")
+        }
         Phase::Committed => "migrated; `tmp recover` or the next migration cleans up after it".into(),
         phase => format!("open, {phase}; running, or interrupted: then `tmp recover`"),
     };
     let mut text = format!("  migration  {} ({} r{}): {what}\n", open.id, open.enhancement, open.revision);
-    for line in open.cause.iter().chain(&open.undo_failure) {
+    for line in open.cause.iter().chain(&open.undo_failure).chain(&open.intact) {
         push!(text, "             {line}\n");
     }
     text

@@ -109,6 +109,32 @@ fn a_new_run_recovers_the_old_one_first_and_says_so() {
 }
 
 #[test]
+fn in_doubt_it_is_said_what_is_missing_and_what_was_undone() {
+    let text = ENHANCEMENT.to_owned() + "batch:\n  - {name: reindex, run: [bin/run], rollback: [bin/undo]}\n";
+    // The first check exchanges a module, the second one only fails; the undo of the batch step hides the database.
+    let foreign = "#!/bin/sh\ncp bin/billing bin/theirs\nmv bin/theirs bin/billing\nexit 1\n";
+    for (name, check, put_right) in
+        [("in_doubt_foreign", foreign, false), ("in_doubt_hidden", "#!/bin/sh\nexit 1\n", true)]
+    {
+        let place = Place::billing();
+        place.write("fee/enhancement.yaml", &text);
+        place.write("fee/files/bin/fee", check);
+        place.write("fee/files/bin/run", "#!/bin/sh\nexit 0\n");
+        place.write("fee/files/bin/undo", "#!/bin/sh\nmv ../model.db ../hidden\n");
+        let file = place.package("fee");
+        let before = place.model();
+        let ended = place.ends(12, &run(&file));
+        settings(&place).bind(|| insta::assert_snapshot!(name, ended.out));
+        if put_right {
+            assert!(place.ends(12, &["recover"]).out.contains("undone      step reindex\n"));
+            std::fs::rename(place.path("hidden"), place.path("model.db")).unwrap();
+            place.ends(10, &["recover", "--site", "billing/model/model-1"]);
+            assert_eq!(place.model(), before);
+        }
+    }
+}
+
+#[test]
 fn a_failed_rollback_blocks_until_a_person_resolves_it() {
     let place = Place::billing();
     let text = ENHANCEMENT.to_owned() + "batch:\n  - {name: reindex, run: [bin/fee], rollback: [bin/undo]}\n";

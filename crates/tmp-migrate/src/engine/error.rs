@@ -145,8 +145,14 @@ impl From<DatabaseError> for Trouble {
 #[derive(Debug)]
 pub(super) enum Stuck {
     /// Something cannot be undone; a person is needed.
-    Failed(String),
-    /// A fact is missing; nothing was changed since it was found missing.
+    Failed {
+        /// What.
+        failure: String,
+        /// What is right all the same.
+        intact: String,
+    },
+    /// A fact is missing; nothing was changed after it was found missing. What was undone before stays
+    /// undone.
     InDoubt(String),
     /// The engine stops where it is.
     Stop(EngineError),

@@ -127,6 +127,7 @@ impl Engine {
             party,
             began,
             findings: Vec::new(),
+            taken_back: Vec::new(),
             mixture_us: None,
             locked_us: None,
         };

@@ -139,7 +139,8 @@ impl Run<'_, '_> {
 }
 
 /// Whether a step leaves anything that an undo takes back.
-const fn has_effect(work: &StepWork) -> bool {
+/// Whether there is anything to undo of a step.
+pub(super) const fn has_effect(work: &StepWork) -> bool {
     !matches!(work, StepWork::PostImage | StepWork::Check { .. })
 }
 
