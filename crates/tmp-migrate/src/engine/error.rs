@@ -51,7 +51,7 @@ pub enum OpenError {
 /// The engine could not go on and claims nothing: open it again in a new process and recover.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
-    /// The migration never began: nothing was touched and nothing is left.
+    /// The migration never began: nothing was touched, and there is no journal of it.
     #[error("the migration could not begin")]
     NotBegun {
         /// Why.

@@ -20,7 +20,7 @@ use super::{
     site::{SharedClock, Site},
 };
 use crate::{
-    folder::{self, Folder},
+    folder::{self, Folder, FolderError},
     journal::{Fact, Record},
     workplace::Workplace,
 };
@@ -115,8 +115,11 @@ impl Engine {
             },
         };
         let places = (&site.journals, &site.journals_path);
-        let (folder, mut journal) = Folder::create(site.disk(), places, plan, contents, begin)
-            .map_err(|source| EngineError::NotBegun { source })?;
+        let (folder, mut journal) =
+            Folder::create(site.disk(), places, plan, contents, begin).map_err(|error| match error {
+                FolderError::NotDurable { source, .. } => EngineError::Sync { source },
+                source => EngineError::NotBegun { source },
+            })?;
         party.observer.event(&Event::Started { migration: plan.migration.clone() });
         let mut run = Run {
             site,
