@@ -56,6 +56,14 @@ pub enum Event {
         /// How long it took, in milliseconds.
         took_ms: u64,
     },
+    /// A step of the checked part begins, or its undo does. It may take as long as the step may; [`Self::Step`]
+    /// follows, except where the process ends before.
+    StepBegan {
+        /// Which one.
+        step: StepName,
+        /// Which way it goes.
+        direction: Direction,
+    },
     /// A step of the checked part ended.
     Step {
         /// Which one.

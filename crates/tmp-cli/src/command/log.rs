@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use serde::Serialize;
 use tmp_core::{Phase, clock::Clock as _, plan::Plan};
+use tmp_disk::SystemClock;
 use tmp_migrate::{Fact, Record, log};
 
 use crate::{
     args::Globals,
-    clock::SystemClock,
     config::Config,
     exit::Exit,
     failure::Failure,

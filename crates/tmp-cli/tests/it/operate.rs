@@ -80,6 +80,12 @@ fn json_lines_from_the_first_to_the_last() {
         ran.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert!(lines.iter().all(|line| line["schema"].as_str().unwrap().starts_with("tmp.")), "{}", ran.out);
     assert_eq!(lines.first().unwrap()["event"], "started");
+    let steps = lines.iter().filter(|line| line["schema"] == "tmp.event/v1" && !line["step"].is_null());
+    let steps: Vec<_> =
+        steps.map(|line| format!("{} {} {}", line["event"], line["step"], line["direction"])).collect();
+    let told = |event: &str, step: &str| format!("\"{event}\" \"{step}\" \"apply\"");
+    let all = ["post-image", "health"].map(|step| [told("step_began", step), told("step", step)]);
+    assert_eq!(steps, all.concat());
     let last = lines.last().unwrap();
     assert_eq!(
         (last["schema"].as_str(), last["outcome"].as_str()),
