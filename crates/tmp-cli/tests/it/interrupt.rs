@@ -57,7 +57,10 @@ fn while_one_runs_another_comes_later() {
     let refused = place.ends(75, &run(&file));
     assert!(refused.err.contains("another process works on this target"), "{}", refused.err);
     place.ends(75, &["recover"]);
-    assert!(place.ends(0, &["status"]).out.contains("open, checking"));
+    let running = place.ends(0, &["status"]).out;
+    assert!(running.contains(&format!("running (process {}), checking\n", child.id())), "{running}");
+    let site = place.json(&["status"])["sites"][0].clone();
+    assert_eq!(site["open_is"], serde_json::json!({"state": "running", "process": child.id()}));
     let id = place.json(&["history"])["migrations"][0]["id"].as_str().unwrap().to_owned();
     let follower = place.command(&["log", "-f", &id]).stdout(Stdio::piped()).spawn().unwrap();
     place.write("go", "");
@@ -101,7 +104,14 @@ fn a_new_run_recovers_the_old_one_first_and_says_so() {
     let (place, file) = waiting();
     let mut child = begin(&place, &file);
     child.kill().unwrap();
-    child.wait().unwrap();
+    let said = end(child).1;
+    assert!(said.contains("step health: begun\n") && !said.contains("step health: done"), "{said}");
+    let interrupted = place.ends(0, &["status"]).out;
+    assert!(
+        interrupted.contains("interrupted while checking: run `tmp recover --site billing/model/model-1`\n"),
+        "{interrupted}"
+    );
+    assert_eq!(place.json(&["status"])["sites"][0]["open_is"]["state"], "interrupted");
     place.write("go", "");
     let ran = place.ends(0, &run(&file));
     assert!(ran.err.contains("was interrupted while checking; recovering"), "{}", ran.err);
