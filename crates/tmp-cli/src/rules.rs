@@ -30,8 +30,8 @@ pub(crate) static NESTED: Rule = Rule {
     id: "nested",
     title: "The root, the state directory and the work directory lie in one another",
     explanation: "What TMP keeps must not be among the modules that it changes. The work directory lies on the root's \
-         own mount but outside the root; only where the root is itself a mount, `ROOT/.tmp-work` is \
-         reserved for it.",
+         own mount but outside the root; only where the root is itself a mount, it is \
+         `ROOT/.tmp-work`, which is reserved for it.",
 };
 
 /// Sites that share something.

@@ -163,7 +163,7 @@ impl Examination {
         match mounts {
             Ok((Some(root), Some(work))) if root.mount == work.mount => {}
             Ok(_) => {
-                let help = "name one with `work:`, or ROOT/.tmp-work where the root is a mount itself";
+                let help = "leave `work:` out, or name a directory on that mount";
                 self.fault(
                     &about,
                     format!("the work directory {} is not on the mount of the root; {help}", site.work),
