@@ -55,7 +55,8 @@ pub(crate) fn find(config: &Config, prefix: &str) -> Result<MigrationSummary, Fa
     match (fitting.len(), fitting.pop()) {
         (1, Some(summary)) => Ok(summary),
         (0, _) => Err(Failure::new(Exit::Usage, format!("there is no migration {prefix:?}"))
-            .help("`tmp history` lists them")),
+            .rule("unknown-id")
+            .help("`tmp history` lists every migration with its id")),
         (several, _) => Err(Failure::new(Exit::Usage, format!("{several} migrations begin with {prefix:?}"))
             .help("give more of the id")),
     }

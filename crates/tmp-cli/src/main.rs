@@ -14,7 +14,6 @@ macro_rules! push {
 
 mod app;
 mod args;
-mod clock;
 mod command;
 mod config;
 mod demo;

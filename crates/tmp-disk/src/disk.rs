@@ -314,4 +314,8 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// Takes the lock of the file at a name, making the file where it is not there; `None` when
     /// somebody else holds it. `note` becomes the content of the file, for people.
     fn try_lock(&self, at: At<'_>, note: &str) -> io::Result<Option<Lock>>;
+
+    /// Whether somebody holds the lock of the file at a name; nobody does where there is no file. Changes
+    /// nothing, and keeps nobody from taking the lock.
+    fn is_locked(&self, at: At<'_>) -> io::Result<bool>;
 }

@@ -217,4 +217,8 @@ impl Disk for FaultDisk {
     fn try_lock(&self, at: At<'_>, note: &str) -> io::Result<Option<Lock>> {
         self.effect()?.try_lock(at, note)
     }
+
+    fn is_locked(&self, at: At<'_>) -> io::Result<bool> {
+        self.read()?.is_locked(at)
+    }
 }

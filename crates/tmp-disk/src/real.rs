@@ -220,4 +220,8 @@ impl Disk for RealDisk {
     fn try_lock(&self, at: At<'_>, note: &str) -> io::Result<Option<Lock>> {
         Ok(lock::try_lock(fd(at.dir)?, component(at.name)?, note)?.map(Lock::new))
     }
+
+    fn is_locked(&self, at: At<'_>) -> io::Result<bool> {
+        lock::is_locked(fd(at.dir)?, component(at.name)?)
+    }
 }

@@ -402,6 +402,16 @@ impl Disk for SimDisk {
         Ok(())
     }
 
+    fn is_locked(&self, at: At<'_>) -> io::Result<bool> {
+        let (dir, name) = (self.dir(at.dir)?, component(at.name)?);
+        match self.open_file(at) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            other => drop(other?),
+        }
+        let state = self.state();
+        Ok(state.locks.contains(&state.present(dir, name)?))
+    }
+
     fn try_lock(&self, at: At<'_>, note: &str) -> io::Result<Option<Lock>> {
         let (dir, name) = (self.dir(at.dir)?, component(at.name)?);
         let file = match self.open_file_to_write(at) {

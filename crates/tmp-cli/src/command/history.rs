@@ -40,7 +40,7 @@ impl Report for Past {
             return "no migrations\n".into();
         }
         let rows = self.migrations.iter().map(row);
-        let mut text = render::table(["STARTED", "MIGRATION", "ENHANCEMENT", "SITE", "PHASE"], rows);
+        let mut text = render::table(["STARTED", "MIGRATION", "ENHANCEMENT", "SITE", "STATUS"], rows);
         for summary in &self.migrations {
             if let Some(cause) = &summary.cause {
                 push!(text, "\n{}: {cause}\n", summary.id);
@@ -60,7 +60,7 @@ fn row(summary: &MigrationSummary) -> [String; 5] {
         summary.id.to_string(),
         format!("{} r{}", summary.enhancement, summary.revision),
         format!("{}/{}/{}", summary.system, summary.environment, summary.site),
-        summary.phase.to_string(),
+        render::phase(summary.phase).to_owned(),
     ]
 }
 
@@ -74,6 +74,15 @@ impl History {
                 && site.is_none_or(|site| journals::is_at(summary, site))
         };
         let all = journals::readable(&config)?;
+        if let Some(id) = &self.id
+            && all.unreadable.is_empty()
+            && !all.migrations.iter().any(|summary| summary.enhancement == *id)
+        {
+            let message = format!("there is no migration of an enhancement {:?}", id.as_str());
+            return Err(Failure::new(Exit::Usage, message)
+                .rule("unknown-id")
+                .help("`tmp history` lists every migration with its enhancement"));
+        }
         let past = Past {
             migrations: all.migrations.into_iter().filter(fits).collect(),
             unreadable: all.unreadable,

@@ -4,12 +4,12 @@ use std::sync::{Arc, atomic::AtomicBool};
 
 use camino::Utf8PathBuf;
 use tmp_core::{Phase, clock::Clock as _, plan::Plan};
+use tmp_disk::SystemClock;
 use tmp_migrate::{Engine, MigrationSummary, Opened};
 use tmp_trigger::VerifiedTrigger;
 
 use crate::{
     args::Globals,
-    clock::SystemClock,
     config::{Config, Site},
     exit::Exit,
     failure::Failure,

@@ -9,6 +9,7 @@ mod help;
 mod hostile;
 mod interrupt;
 mod kill;
+mod mount;
 mod operate;
 mod rights;
 mod rules;

@@ -135,5 +135,6 @@ impl Disk for Weak {
         sync_dir(dir: &Dir) -> ();
         sync_all(dir: &Dir) -> ();
         try_lock(at: At<'_>, note: &str) -> Option<Lock>;
+        is_locked(at: At<'_>) -> bool;
     }
 }

@@ -8,6 +8,7 @@
 )]
 #![expect(clippy::disallowed_methods, reason = "tests build their own trees and read the clock")]
 
+mod beginning;
 mod checks;
 mod common;
 mod compensation;

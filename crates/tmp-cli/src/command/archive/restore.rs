@@ -39,7 +39,7 @@ pub(super) struct Restore {
     /// Only the copy of this database, as DIR/NAME.sqlite
     #[arg(long, value_name = "NAME", requires = "to", conflicts_with = "paths")]
     database: Option<DatabaseName>,
-    /// Confirm without being asked: the site again
+    /// Confirm without being asked: the site as `tmp status` shows it
     #[arg(long, value_name = "SITE")]
     confirm: Option<String>,
 }
@@ -105,7 +105,7 @@ impl Restore {
             site.root,
             render::instant(info.made)
         );
-        prompt::confirm(out, &what, info.site.as_str(), self.confirm.as_deref())?;
+        prompt::confirm(out, &what, site, self.confirm.as_deref())?;
         let engine = match opening::open(opening::workplace(config, site))? {
             Opened::Ready(engine) => engine,
             Opened::Interrupted(open) => {
