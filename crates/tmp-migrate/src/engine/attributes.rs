@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use tmp_core::{
     Mode, ModulePath,
     module::{Attributes, Content, Kind, Timestamp},
-    plan::StagedModule,
+    plan::{Action, Operation, StagedModule},
 };
 use tmp_disk::{At, Disk, DiskError, OwnerError, Stat, Tree, resolve_owner};
 
@@ -44,15 +44,22 @@ impl Model {
     }
 }
 
-/// The directory that something at `path` stands in, and what stands at `path` itself; `None` where the
-/// directory is not there.
+/// The directory that something at `path` stands in, with the mode that one of the `operations` gives it,
+/// and what stands at `path` itself; `None` where the directory is not there.
 pub(crate) fn surroundings(
     tree: &Tree,
+    operations: &[Operation],
     path: &ModulePath,
 ) -> Result<Option<(Model, Option<Model>)>, DiskError> {
     let Some(place) = tree.locate(path)? else { return Ok(None) };
     let disk = tree.disk().as_ref();
-    let Some(above) = Model::at(disk, At::itself(&place.dir))? else { return Ok(None) };
+    let Some(mut above) = Model::at(disk, At::itself(&place.dir))? else { return Ok(None) };
+    let parent = path.parent();
+    for operation in operations.iter().filter(|operation| Some(&operation.path) == parent.as_ref()) {
+        if let Action::SetMode { to, .. } = operation.action {
+            above.mode = to;
+        }
+    }
     Ok(Some((above, Model::at(disk, place.at())?)))
 }
 
