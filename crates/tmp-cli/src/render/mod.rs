@@ -32,6 +32,11 @@ pub(crate) fn count(number: u64, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
+/// `1 entry`, `2 entries`.
+pub(crate) fn entries(number: u64) -> String {
+    if number == 1 { "1 entry".into() } else { format!("{number} entries") }
+}
+
 /// A duration in milliseconds.
 pub(crate) fn milliseconds(ms: u64) -> String {
     match ms {

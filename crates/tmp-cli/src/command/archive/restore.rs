@@ -56,7 +56,7 @@ impl Report for Done {
     const SCHEMA: &'static str = "tmp.archive-restore/v1";
 
     fn text(&self) -> String {
-        let entries = if self.entries == 1 { "1 entry".into() } else { format!("{} entries", self.entries) };
+        let entries = render::entries(self.entries);
         format!("restored {entries}, {}, to {}\n", render::bytes(self.bytes), self.to)
     }
 }
