@@ -78,3 +78,113 @@ fn what_was_rolled_back_needs_no_snapshot_any_more() {
     fs::remove_file(blob(&place, "snapshots", &id)).unwrap();
     place.ends(0, &["archive", "verify"]);
 }
+
+/// A model into which the usual enhancement was migrated, its trigger file and its snapshot.
+fn migrated() -> (Place, String, String) {
+    let place = Place::billing();
+    let file = place.package("fee");
+    place.ends(0, &run(&file));
+    let id = place.json(&["archive", "list"])["snapshots"][0]["id"].as_str().unwrap().to_owned();
+    (place, file, id)
+}
+
+fn in_place(id: &str) -> Vec<&str> {
+    vec!["archive", "restore", id, "--in-place", "--confirm", "model-1"]
+}
+
+#[test]
+fn a_restore_in_place_is_recorded_and_has_a_way_back() {
+    let (place, _, id) = migrated();
+    let before = place.model();
+    let done = place.json(&in_place(&id));
+    let back = done["way_back"].as_str().unwrap().to_owned();
+    assert_eq!(place.read("model/etc/fee.conf"), "rate=0\n");
+    let history = place.ends(0, &["history"]).out;
+    assert!(
+        history.contains(&format!("restored in place at billing/model/model-1: {id}, 4 entries")),
+        "{history}"
+    );
+    let json = place.json(&["history"]);
+    assert_eq!(json["restores"][0]["way_back"], back.as_str());
+    assert!(!place.path("model/bin/fee").exists());
+
+    place.ends(0, &in_place(&back));
+    let mtimes = |path: &[u8]| matches!(path, b"" | b"bin" | b"etc" | b"lib");
+    let after = place.model();
+    let differences =
+        tmp_testkit::walk::diff(&before.0.without_mtimes(mtimes), &after.0.without_mtimes(mtimes));
+    assert_eq!(differences, Vec::<String>::new());
+    let snapshots = place.json(&["archive", "list"])["snapshots"].as_array().unwrap().len();
+    assert_eq!(snapshots, 3, "the second restore has a way back of its own");
+
+    let ran = place.ends(0, &[&in_place(&id)[..], &["--no-snapshot"]].concat());
+    assert!(!ran.out.contains("before"), "{}", ran.out);
+    assert!(place.ends(0, &["history"]).out.contains("there is no way back"));
+    assert!(place.ends(0, &["history", "late-fee"]).out.lines().all(|line| !line.contains("restored")));
+}
+
+#[test]
+fn a_restore_that_fails_is_recorded_with_its_way_back() {
+    let (place, _, id) = migrated();
+    let pack = blob(&place, "packs", &id);
+    let mut bytes = fs::read(&pack).unwrap();
+    // Within the first object, which is the only old module: the index at the end stays sound.
+    bytes[70] ^= 1;
+    fs::write(&pack, bytes).unwrap();
+    let failed = place.ends(3, &in_place(&id));
+    assert!(failed.err.contains("go back to what stood there"), "{}", failed.err);
+    let history = place.ends(0, &["history"]).out;
+    assert!(history.contains("FAILED: ") && history.contains("what stood there before is"), "{history}");
+}
+
+#[test]
+fn a_restore_in_place_keeps_out_while_a_migration_is_open() {
+    let (place, _, id) = migrated();
+    let lock = fs::File::open(place.path(".tmp-work-model/lock")).unwrap();
+    lock.try_lock().unwrap();
+    let refused = place.ends(75, &in_place(&id));
+    assert!(refused.err.contains("lock") || refused.err.contains("process"), "{}", refused.err);
+    assert_eq!(place.read("model/etc/fee.conf"), "rate=5\n");
+}
+
+#[test]
+fn nothing_is_in_place_that_was_put_back() {
+    let (place, file, id) = migrated();
+    assert!(place.ends(0, &run(&file)).out.contains("nothing to do"));
+    place.ends(0, &in_place(&id));
+    let refused = place.ends(5, &run(&file));
+    assert!(refused.err.contains("half-in-place"), "the database still has it: {}", refused.err);
+    place.ends(5, &["plan", &file]);
+
+    place.ends(0, &["archive", "restore", &id, "--to", "base", "--database", "main"]);
+    fs::copy(place.path("base/main.sqlite"), place.path("model.db")).unwrap();
+    place.ends(0, &run(&file));
+    assert_eq!(place.read("model/etc/fee.conf"), "rate=5\n");
+    assert!(place.ends(0, &run(&file)).out.contains("nothing to do"));
+
+    place.write("model/etc/fee.conf", "rate=6\n");
+    place.ends(5, &run(&file));
+}
+
+#[test]
+fn what_a_later_migration_took_over_is_not_put_back_by_the_earlier() {
+    let place = Place::billing();
+    let conf = |id: &str, text: &str| {
+        let yaml = format!(
+            "schema: tmp/enhancement/v1\nid: {id}\nrevision: 1\ntitle: T\nsystem: billing\n\
+             modules:\n  - {{put: etc/fee.conf, from: files/fee.conf}}\n"
+        );
+        place.enhancement(id, &yaml);
+        place.write(&format!("{id}/files/fee.conf"), text);
+        place.ends(0, &["package", id, "-o", &format!("{id}.trigger")]);
+        place.ends(0, &run(&format!("{id}.trigger")));
+    };
+    conf("first", "first\n");
+    conf("second", "second\n");
+    let refused = place.ends(5, &run("first.trigger"));
+    assert!(refused.err.contains("second r1 changed it since"), "{}", refused.err);
+    assert_eq!(place.read("model/etc/fee.conf"), "second\n");
+    place.write("model/etc/fee.conf", "by hand\n");
+    place.ends(0, &run("second.trigger"));
+    assert_eq!(place.read("model/etc/fee.conf"), "second\n");
+}

@@ -8,6 +8,7 @@ mod verify;
 
 use std::{path::Path, sync::Arc};
 
+use time::OffsetDateTime;
 use tmp_archive::{Archive as Snapshots, ArchiveError, DirectoryStore, SnapshotId, SnapshotInfo};
 
 use crate::{args::Globals, config::Config, exit::Exit, failure::Failure, opening, output::Output};
@@ -79,7 +80,15 @@ fn the_one(prefix: &str, ids: impl IntoIterator<Item = SnapshotId>) -> Result<Sn
 }
 
 fn missing(prefix: &str) -> Failure {
-    Failure::new(Exit::Usage, format!("there is no snapshot {prefix:?}")).help("`tmp archive list` lists them")
+    Failure::new(Exit::Usage, format!("there is no snapshot {prefix:?}"))
+        .help("`tmp archive list` lists them")
+}
+
+/// The id of a new snapshot, sorting by `now` (UUID version 7, RFC 9562).
+fn new_id(now: OffsetDateTime) -> SnapshotId {
+    let seconds = u64::try_from(now.unix_timestamp()).unwrap_or_default();
+    let timestamp = uuid::Timestamp::from_unix(uuid::NoContext, seconds, now.nanosecond());
+    SnapshotId::from_bits(uuid::Uuid::new_v7(timestamp).as_u128())
 }
 
 /// What an archive said: damage is invalid input, anything else unexpected.

@@ -90,11 +90,7 @@ impl Report for Verified {
 impl Verified {
     fn exit(&self) -> Exit {
         let whole = self.snapshots.iter().all(|looked| matches!(looked.state, State::Whole { .. }));
-        if whole && self.strangers.is_empty() {
-            journals::exit(&self.unreadable)
-        } else {
-            Exit::InvalidInput
-        }
+        if whole && self.strangers.is_empty() { journals::exit(&self.unreadable) } else { Exit::InvalidInput }
     }
 }
 
