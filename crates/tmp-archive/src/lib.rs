@@ -35,7 +35,7 @@ mod verify;
 mod walk;
 mod writer;
 
-pub use archive::Archive;
+pub use archive::{Archive, Listing};
 pub use capture::{Capture, Captured, DatabaseCopy};
 pub use compare::{Difference, Facet};
 pub use directory::DirectoryStore;

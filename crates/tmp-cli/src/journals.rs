@@ -77,6 +77,12 @@ pub(crate) fn is_at(summary: &MigrationSummary, site: &Site) -> bool {
     summary.system == site.system && summary.environment == site.environment && summary.site == site.name
 }
 
+/// Whether a migration may still need the snapshot that was made before it: to be settled, or to be
+/// reversed. One that was taken back, or settled by a person, needs it no more.
+pub(crate) fn needs_snapshot(summary: &MigrationSummary) -> bool {
+    !matches!(summary.phase, Phase::RolledBack | Phase::Resolved)
+}
+
 /// Whether something is left to do about a migration.
 pub(crate) fn is_open(summary: &MigrationSummary) -> bool {
     !matches!(summary.phase, Phase::CleanedUp | Phase::RolledBack | Phase::Resolved)

@@ -136,6 +136,19 @@ pub(crate) static ALL: &[&Rule] = &[
         explanation: "`conflicts_with` names enhancements that cannot be at a site together with this one.",
     },
     &Rule {
+        id: "overtaken",
+        title: "A later migration changed what this one put in place",
+        explanation: "The journals say that this very payload was migrated, and that another enhancement changed some of \
+             its modules since. Migrating it again would take that one's change away without its rollback.",
+    },
+    &Rule {
+        id: "half-in-place",
+        title: "The database has a payload, its modules do not",
+        explanation: "The journals and the marker in the database say that this very payload was migrated; some modules \
+             are not as it left them: restored from the archive, or changed by hand. Its SQL cannot run twice, \
+             so modules and database are to be brought together first.",
+    },
+    &Rule {
         id: "superseded",
         title: "A later revision is installed already",
         explanation: "An older revision would undo parts of the newer one without its rollback. Package the change as the \

@@ -42,6 +42,11 @@ pub(crate) const fn phase(phase: Phase) -> &'static str {
     }
 }
 
+/// `1 entry`, `2 entries`.
+pub(crate) fn entries(number: u64) -> String {
+    if number == 1 { "1 entry".into() } else { format!("{number} entries") }
+}
+
 /// A duration in milliseconds.
 pub(crate) fn milliseconds(ms: u64) -> String {
     match ms {

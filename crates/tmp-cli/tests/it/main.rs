@@ -2,6 +2,7 @@
 #![cfg(test)]
 #![expect(clippy::disallowed_methods, reason = "tests build their own trees")]
 
+mod archive;
 mod author;
 mod config;
 mod demo;
