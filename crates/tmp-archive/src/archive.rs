@@ -28,6 +28,15 @@ pub struct Archive {
     store: Arc<dyn ArchiveStore>,
 }
 
+/// Which snapshots a store holds.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Listing {
+    /// Their ids, oldest first.
+    pub ids: Vec<SnapshotId>,
+    /// Blobs among them whose names are no ids.
+    pub strangers: Vec<String>,
+}
+
 impl Archive {
     /// Opens the archive in a store; an empty store becomes one.
     ///
@@ -66,20 +75,32 @@ impl Archive {
         self.store.list(PACKS).map_err(ArchiveError::store("list", PACKS))
     }
 
+    /// Which snapshots there are, without reading one: a damaged one does not hide the others.
+    ///
+    /// # Errors
+    /// The store cannot be listed.
+    pub fn listing(&self) -> Result<Listing, ArchiveError> {
+        let names = self.store.list(SNAPSHOTS).map_err(ArchiveError::store("list", SNAPSHOTS))?;
+        let mut listing = Listing::default();
+        for name in names {
+            match name.strip_prefix(SNAPSHOTS).and_then(|id| id.parse().ok()) {
+                Some(id) => listing.ids.push(id),
+                None => listing.strangers.push(name),
+            }
+        }
+        Ok(listing)
+    }
+
     /// Every snapshot's document, oldest first.
     ///
     /// # Errors
     /// The store cannot be read, or a document is damaged.
     pub fn list(&self) -> Result<Vec<SnapshotInfo>, ArchiveError> {
-        let names = self.store.list(SNAPSHOTS).map_err(ArchiveError::store("list", SNAPSHOTS))?;
-        names
-            .iter()
-            .map(|name| {
-                let id = name.strip_prefix(SNAPSHOTS).and_then(|id| id.parse().ok());
-                let fault = "its name is not a snapshot's id";
-                self.info(&id.ok_or_else(|| ArchiveError::damaged(name, fault))?)
-            })
-            .collect()
+        let Listing { ids, strangers } = self.listing()?;
+        match strangers.first() {
+            Some(name) => Err(ArchiveError::damaged(name, "its name is not a snapshot's id")),
+            None => ids.iter().map(|id| self.info(id)).collect(),
+        }
     }
 
     /// A snapshot's document.

@@ -30,7 +30,7 @@ pub struct Capture<'a> {
     /// The new snapshot's id.
     pub id: SnapshotId,
     /// How much it covers. With [`SnapshotKind::System`] it is the whole tree, the root directory
-    /// included, and `paths` says nothing.
+    /// included, and `paths` says nothing; so with [`SnapshotKind::PreRestore`] and no paths.
     pub kind: SnapshotKind,
     /// The snapshot it follows, for people.
     pub parent: Option<SnapshotId>,
@@ -93,7 +93,10 @@ impl Archive {
         let known = Index::load_sound(self.store(), packs.iter().map(String::as_str))?;
         let covered = match capture.kind {
             SnapshotKind::System => vec![EntryPath::root()],
-            SnapshotKind::Portion => roots(capture.paths.iter().map(EntryPath::from)),
+            SnapshotKind::PreRestore if capture.paths.is_empty() => vec![EntryPath::root()],
+            SnapshotKind::Portion | SnapshotKind::PreRestore => {
+                roots(capture.paths.iter().map(EntryPath::from))
+            }
         };
         let walk = Walk::new(capture.tree, covered.clone());
         let disk = &**capture.tree.disk();

@@ -36,7 +36,7 @@ mod verify;
 mod walk;
 mod writer;
 
-pub use archive::Archive;
+pub use archive::{Archive, Listing};
 pub use capture::{Capture, Captured, DatabaseCopy};
 pub use compare::{Difference, Facet};
 pub use directory::DirectoryStore;

@@ -135,6 +135,8 @@ pub enum SnapshotKind {
     Portion,
     /// All of it, the root directory included.
     System,
+    /// What a restore in place is about to overwrite.
+    PreRestore,
 }
 
 /// A database in a snapshot.

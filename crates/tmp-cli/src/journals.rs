@@ -55,7 +55,8 @@ pub(crate) fn find(config: &Config, prefix: &str) -> Result<MigrationSummary, Fa
     match (fitting.len(), fitting.pop()) {
         (1, Some(summary)) => Ok(summary),
         (0, _) => Err(Failure::new(Exit::Usage, format!("there is no migration {prefix:?}"))
-            .help("`tmp history` lists them")),
+            .rule("unknown-id")
+            .help("`tmp history` lists every migration with its id")),
         (several, _) => Err(Failure::new(Exit::Usage, format!("{several} migrations begin with {prefix:?}"))
             .help("give more of the id")),
     }
@@ -74,6 +75,12 @@ pub(crate) fn unreadable(error: HistoryError) -> Failure {
 /// Whether a migration took place at a site.
 pub(crate) fn is_at(summary: &MigrationSummary, site: &Site) -> bool {
     summary.system == site.system && summary.environment == site.environment && summary.site == site.name
+}
+
+/// Whether a migration may still need the snapshot that was made before it: to be settled, or to be
+/// reversed. One that was taken back, or settled by a person, needs it no more.
+pub(crate) fn needs_snapshot(summary: &MigrationSummary) -> bool {
+    !matches!(summary.phase, Phase::RolledBack | Phase::Resolved)
 }
 
 /// Whether something is left to do about a migration.

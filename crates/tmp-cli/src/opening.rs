@@ -7,12 +7,11 @@ use tmp_core::{
     outcome::Outcome,
     plan::Target,
 };
-use tmp_disk::{Disk, RealDisk};
+use tmp_disk::{Disk, RealDisk, SystemClock};
 use tmp_migrate::{Engine, EngineError, Interrupted, OpenError, Opened, Party, Recovered, Workplace};
 use tmp_sql::SqliteDatabase;
 
 use crate::{
-    clock::SystemClock,
     config::{Config, Site},
     exit::Exit,
     failure::Failure,

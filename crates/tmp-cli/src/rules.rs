@@ -30,8 +30,8 @@ pub(crate) static NESTED: Rule = Rule {
     id: "nested",
     title: "The root, the state directory and the work directory lie in one another",
     explanation: "What TMP keeps must not be among the modules that it changes. The work directory lies on the root's \
-         own mount but outside the root; only where the root is itself a mount, `ROOT/.tmp-work` is \
-         reserved for it.",
+         own mount but outside the root; only where the root is itself a mount, it is \
+         `ROOT/.tmp-work`, which is reserved for it.",
 };
 
 /// Sites that share something.
@@ -54,9 +54,9 @@ pub(crate) static ALL: &[&Rule] = &[
         explanation: "0 done, or nothing to do. 1 unexpected error. 2 wrong usage. 3 input invalid: a file, a trigger, a \
              digest. 4 not permitted: a confirmation is missing. 5 a check before the migration failed; the \
              target was not touched. 6 differences found (with --exit-code). 10 failed and rolled back; the \
-             target is proven to be as it was. 11 the rollback failed; a person is needed. 12 in doubt: a \
-             database cannot be asked; nothing was changed since, recover again when it can. 75 not now; safe \
-             to try again.",
+             target is proven to be as it was. 11 the rollback failed; a person is needed. 12 in doubt: \
+             a fact is missing, such as the answer of a database, and TMP stopped there; the report says what is \
+             missing and what was undone before. Recover again when it can be had. 75 not now; safe to try again.",
     },
     &Rule {
         id: "never-overwritten",
@@ -69,6 +69,12 @@ pub(crate) static ALL: &[&Rule] = &[
         title: "No tmp.yaml was found",
         explanation: "It is looked for in this order: --config, TMP_CONFIG, tmp.yaml in the current directory and above, \
              /etc/tmp/tmp.yaml.",
+    },
+    &Rule {
+        id: "no-enhancement",
+        title: "A directory holds no enhancement",
+        explanation: "`tmp check` and `tmp package` read enhancement.yaml in the directory that they are given, or in the \
+             current one. `tmp new ID` makes such a directory.",
     },
     &Rule {
         id: "not-confirmed",
@@ -85,6 +91,12 @@ pub(crate) static ALL: &[&Rule] = &[
         id: "unknown-target",
         title: "A trigger file is for a system or environment that is not here",
         explanation: "A trigger file names its system and its environment. tmp.yaml must have a site for both.",
+    },
+    &Rule {
+        id: "unknown-id",
+        title: "No migration has this id",
+        explanation: "`tmp log` takes the id of a migration, or how it begins; `tmp history` takes the id of an enhancement \
+             that was migrated, or none. `tmp history` lists both.",
     },
     &Rule {
         id: "unknown-site",
@@ -122,6 +134,19 @@ pub(crate) static ALL: &[&Rule] = &[
         id: "conflicts",
         title: "An enhancement that must not be there is",
         explanation: "`conflicts_with` names enhancements that cannot be at a site together with this one.",
+    },
+    &Rule {
+        id: "overtaken",
+        title: "A later migration changed what this one put in place",
+        explanation: "The journals say that this very payload was migrated, and that another enhancement changed some of \
+             its modules since. Migrating it again would take that one's change away without its rollback.",
+    },
+    &Rule {
+        id: "half-in-place",
+        title: "The database has a payload, its modules do not",
+        explanation: "The journals and the marker in the database say that this very payload was migrated; some modules \
+             are not as it left them: restored from the archive, or changed by hand. Its SQL cannot run twice, \
+             so modules and database are to be brought together first.",
     },
     &Rule {
         id: "superseded",
@@ -200,8 +225,16 @@ pub(crate) static PLAN: &[&Rule] = &[
     },
     &Rule {
         id: "owner",
-        title: "The owner of a directory in place is not changed",
-        explanation: "Leave `owner` out of an entry for a directory that is there already.",
+        title: "The owner of a module is unknown here, or cannot be changed",
+        explanation: "`owner` names a user and a group of this machine. The owner of a directory that is there already is \
+                      not changed: leave `owner` out of its entry.",
+    },
+    &Rule {
+        id: "rights",
+        title: "TMP lacks a right that the migration or its rollback needs",
+        explanation: "What changes must be readable, so that it can be archived. Directories in which modules appear or go \
+                      must be writable and TMP's own, because a rollback gives them their times back. A module that is \
+                      replaced keeps its owner, which only root, or that owner and a member of its group, may set.",
     },
     &Rule {
         id: "root",

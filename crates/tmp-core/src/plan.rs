@@ -198,6 +198,21 @@ pub struct PlannedDatabase {
     pub directories: Vec<Utf8PathBuf>,
 }
 
+/// The step that compares every switched module.
+pub const POST_IMAGE: &str = "post-image";
+
+/// The step as which the commands after a rollback run.
+pub const AFTER_ROLLBACK: &str = "after-rollback";
+
+/// How the steps of control objects begin; their number follows, from 1.
+pub const CONTROL_OBJECT: &str = "control-object-";
+
+/// Whether a step of the engine's own has this name, or may have.
+pub fn is_engines_own(name: &StepName) -> bool {
+    let name = name.as_str();
+    name == POST_IMAGE || name == AFTER_ROLLBACK || name.starts_with(CONTROL_OBJECT)
+}
+
 /// One step of the checked part.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

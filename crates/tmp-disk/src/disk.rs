@@ -134,6 +134,26 @@ pub struct Extent {
     pub length: u64,
 }
 
+/// Something that this process may do, or may not.
+#[derive(Debug, Clone, Copy)]
+pub enum Right<'a> {
+    /// Read a regular file.
+    Read(At<'a>),
+    /// List a directory and reach what it holds. An empty name means the directory.
+    Enter(At<'a>),
+    /// Add and remove names in a directory. An empty name means the directory.
+    Change(At<'a>),
+    /// Set the mode and the times of what stands there. An empty name means the directory.
+    Adjust(At<'a>),
+    /// Make these the owner and the group of what this process has made.
+    Give {
+        /// Owner.
+        uid: u32,
+        /// Group.
+        gid: u32,
+    },
+}
+
 /// A file system as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileSystem {
@@ -219,6 +239,10 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// directory.
     fn xattrs(&self, at: At<'_>) -> io::Result<BTreeMap<Vec<u8>, Vec<u8>>>;
 
+    /// Asks for a right without making use of it: where this process lacks it, the error that the use
+    /// would meet. The answer holds as long as nobody changes modes, owners or the process's own identity.
+    fn may(&self, right: Right<'_>) -> io::Result<()>;
+
     /// The file system a directory lies on.
     fn file_system(&self, dir: &Dir) -> io::Result<FileSystem>;
 
@@ -290,4 +314,8 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// Takes the lock of the file at a name, making the file where it is not there; `None` when
     /// somebody else holds it. `note` becomes the content of the file, for people.
     fn try_lock(&self, at: At<'_>, note: &str) -> io::Result<Option<Lock>>;
+
+    /// Whether somebody holds the lock of the file at a name; nobody does where there is no file. Changes
+    /// nothing, and keeps nobody from taking the lock.
+    fn is_locked(&self, at: At<'_>) -> io::Result<bool>;
 }

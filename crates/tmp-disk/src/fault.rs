@@ -13,7 +13,7 @@ use std::{
 
 use tmp_core::{Mode, module::Timestamp};
 
-use crate::disk::{At, Dir, Disk, Extent, FileSystem, Lock, OpenFile, Rename, Stat};
+use crate::disk::{At, Dir, Disk, Extent, FileSystem, Lock, OpenFile, Rename, Right, Stat};
 
 /// What goes wrong, and when. Counted are effects, from 1: calls that change something or make
 /// something durable, whether they succeed or not.
@@ -122,6 +122,10 @@ impl Disk for FaultDisk {
         self.read()?.xattrs(at)
     }
 
+    fn may(&self, right: Right<'_>) -> io::Result<()> {
+        self.read()?.may(right)
+    }
+
     fn file_system(&self, dir: &Dir) -> io::Result<FileSystem> {
         self.read()?.file_system(dir)
     }
@@ -212,5 +216,9 @@ impl Disk for FaultDisk {
 
     fn try_lock(&self, at: At<'_>, note: &str) -> io::Result<Option<Lock>> {
         self.effect()?.try_lock(at, note)
+    }
+
+    fn is_locked(&self, at: At<'_>) -> io::Result<bool> {
+        self.read()?.is_locked(at)
     }
 }

@@ -5,6 +5,7 @@
 mod file_system;
 mod lock;
 mod open;
+mod rights;
 mod stat;
 mod xattr;
 
@@ -23,7 +24,7 @@ use rustix::{
 use tmp_core::{Mode, module::Timestamp};
 
 use crate::component::{component, component_or_itself};
-use crate::disk::{At, Dir, Disk, Extent, FileSystem, Lock, OpenFile, Rename, Stat};
+use crate::disk::{At, Dir, Disk, Extent, FileSystem, Lock, OpenFile, Rename, Right, Stat};
 
 /// The file system of this machine.
 #[derive(Debug, Clone, Copy, Default)]
@@ -81,6 +82,10 @@ impl Disk for RealDisk {
 
     fn xattrs(&self, at: At<'_>) -> io::Result<BTreeMap<Vec<u8>, Vec<u8>>> {
         xattr::all(fd(at.dir)?, component_or_itself(at.name)?)
+    }
+
+    fn may(&self, right: Right<'_>) -> io::Result<()> {
+        rights::may(right)
     }
 
     fn file_system(&self, dir: &Dir) -> io::Result<FileSystem> {
@@ -214,5 +219,9 @@ impl Disk for RealDisk {
 
     fn try_lock(&self, at: At<'_>, note: &str) -> io::Result<Option<Lock>> {
         Ok(lock::try_lock(fd(at.dir)?, component(at.name)?, note)?.map(Lock::new))
+    }
+
+    fn is_locked(&self, at: At<'_>) -> io::Result<bool> {
+        lock::is_locked(fd(at.dir)?, component(at.name)?)
     }
 }

@@ -35,7 +35,7 @@ use self::{
 };
 use crate::{
     component::{component, component_or_itself},
-    disk::{At, Dir, Disk, Durability, Extent, FileSystem, Lock, OpenFile, Rename, Stat},
+    disk::{At, Dir, Disk, Durability, Extent, FileSystem, Lock, OpenFile, Rename, Right, Stat},
 };
 
 /// A file system in memory, empty at first. Clones are the same file system.
@@ -209,6 +209,16 @@ impl Disk for SimDisk {
         let (dir, name) = (self.dir(at.dir)?, component_or_itself(at.name)?);
         let state = self.state();
         Ok(state.inode(state.present(dir, name)?)?.meta.xattrs.clone())
+    }
+
+    /// Its one process is root: it may do everything to what is there.
+    fn may(&self, right: Right<'_>) -> io::Result<()> {
+        match right {
+            Right::Read(at) | Right::Enter(at) | Right::Change(at) | Right::Adjust(at) => {
+                self.stat(at)?.map(drop).ok_or_else(|| Errno::NOENT.into())
+            }
+            Right::Give { .. } => Ok(()),
+        }
     }
 
     fn file_system(&self, dir: &Dir) -> io::Result<FileSystem> {
@@ -390,6 +400,16 @@ impl Disk for SimDisk {
         self.dir(dir)?;
         self.state().sync_all();
         Ok(())
+    }
+
+    fn is_locked(&self, at: At<'_>) -> io::Result<bool> {
+        let (dir, name) = (self.dir(at.dir)?, component(at.name)?);
+        match self.open_file(at) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            other => drop(other?),
+        }
+        let state = self.state();
+        Ok(state.locks.contains(&state.present(dir, name)?))
     }
 
     fn try_lock(&self, at: At<'_>, note: &str) -> io::Result<Option<Lock>> {

@@ -46,6 +46,8 @@ pub struct MigrationSummary {
     pub cause: Option<String>,
     /// Why the rollback failed, if it did.
     pub undo_failure: Option<String>,
+    /// What is right all the same, if it did.
+    pub intact: Option<String>,
     /// The snapshot that was made before.
     pub snapshot: Option<SnapshotId>,
     /// What a person should know that changed no outcome.
@@ -182,6 +184,7 @@ pub(crate) fn summary(plan: &Plan, phase: Phase, records: &[Record]) -> Migratio
         phase,
         cause: memory.cause,
         undo_failure: memory.undo_failure,
+        intact: memory.intact,
         snapshot: memory.snapshot,
         findings: memory.findings,
     }

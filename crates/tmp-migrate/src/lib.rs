@@ -26,6 +26,7 @@ mod drift;
 mod engine;
 mod folder;
 mod history;
+mod holder;
 mod http;
 mod journal;
 mod left;
@@ -38,6 +39,7 @@ pub use drift::Drift;
 pub use engine::{Engine, EngineError, Found, Interrupted, OpenError, Opened, Party, Recovered, Resolution};
 pub use folder::FolderError;
 pub use history::{History, HistoryError, MigrationSummary, Unreadable, history, log};
+pub use holder::{Holder, holder};
 pub use journal::{Fact, Journal, JournalError, PreparedOperation, PreparedSite, Record};
 pub use left::{Left, LeftDatabase, LeftModule};
 pub use planner::{

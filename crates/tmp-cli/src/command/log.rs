@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use serde::Serialize;
 use tmp_core::{Phase, clock::Clock as _, plan::Plan};
+use tmp_disk::SystemClock;
 use tmp_migrate::{Fact, Record, log};
 
 use crate::{
     args::Globals,
-    clock::SystemClock,
     config::Config,
     exit::Exit,
     failure::Failure,
@@ -136,7 +136,8 @@ fn details(fact: &Fact, plan: &Plan) -> String {
         Fact::RolledBack { comparison, .. } => {
             format!("{} compared with the archive", render::count(comparison.modules, "module"))
         }
-        Fact::RollbackFailed { undo_failure } => undo_failure.clone(),
+        Fact::RollbackFailed { undo_failure, intact } if intact.is_empty() => undo_failure.clone(),
+        Fact::RollbackFailed { undo_failure, intact } => format!("{undo_failure} (intact: {intact})"),
         Fact::Resolved { reason, found } => format!("{reason} (found: {found})"),
         Fact::Switch { .. } | Fact::Switched | Fact::Applied | Fact::Checking => String::new(),
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use similar::TextDiff;
 use tmp_core::{
-    Digest, ModulePath,
+    Digest, Mode, ModulePath,
     contents::Contents,
     module::{Content, Kind},
     plan::{Action, Operation},
@@ -147,10 +147,20 @@ fn put(
                 Old::Other(what) => format!(", in place of {what}"),
                 Old::Nothing | Old::Text(_) => String::new(),
             };
-            (format!("{verb}: a file of {}, {mode}{was}", bytes(*size)), lines)
+            let modes =
+                if operation.replaces == Kind::File { modes(tree, path, *mode) } else { mode.to_string() };
+            (format!("{verb}: a file of {}, {modes}{was}", bytes(*size)), lines)
         }
     };
     ModuleDiff { path: path.clone(), summary, diff }
+}
+
+/// The mode that a file gets, with the one of the file it replaces where that differs.
+fn modes(tree: &Tree, path: &ModulePath, new: Mode) -> String {
+    match tree.stat(path) {
+        Ok(Some(old)) if old.mode != new => format!("mode {} -> {new}", old.mode),
+        _ => new.to_string(),
+    }
 }
 
 fn remove(tree: &Tree, operation: &Operation) -> ModuleDiff {

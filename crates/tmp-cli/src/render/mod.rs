@@ -7,6 +7,7 @@ pub(crate) mod steps;
 
 use comfy_table::{Table, TableStyle};
 use time::{OffsetDateTime, UtcOffset, macros::format_description};
+use tmp_core::Phase;
 
 /// Bytes in the largest unit that keeps a digit before the point.
 pub(crate) fn bytes(count: u64) -> String {
@@ -30,6 +31,20 @@ pub(crate) fn bytes(count: u64) -> String {
 /// `1 module`, `2 modules`.
 pub(crate) fn count(number: u64, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+/// Where a migration is, in an operator's word: whether what a committed one parked is removed yet is
+/// nothing to act on.
+pub(crate) const fn phase(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Committed | Phase::CleanedUp => "migrated",
+        other => other.as_str(),
+    }
+}
+
+/// `1 entry`, `2 entries`.
+pub(crate) fn entries(number: u64) -> String {
+    if number == 1 { "1 entry".into() } else { format!("{number} entries") }
 }
 
 /// A duration in milliseconds.

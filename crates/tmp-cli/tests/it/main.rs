@@ -2,6 +2,7 @@
 #![cfg(test)]
 #![expect(clippy::disallowed_methods, reason = "tests build their own trees")]
 
+mod archive;
 mod author;
 mod config;
 mod demo;
@@ -9,6 +10,8 @@ mod help;
 mod hostile;
 mod interrupt;
 mod kill;
+mod mount;
 mod operate;
+mod rights;
 mod rules;
 mod support;

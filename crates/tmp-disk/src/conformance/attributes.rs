@@ -1,14 +1,16 @@
 //! Mode, owner, times and extended attributes.
 
+use std::io;
+
 use tmp_core::{
     Mode,
     module::{Kind, Timestamp},
 };
 
-use super::{Bench, Case};
-use crate::disk::{At, Rename, Stat};
+use super::{Bench, Case, fails};
+use crate::disk::{At, Rename, Right, Stat};
 
-pub(super) const CASES: &[Case] = &[modes, owners, times, xattrs, what_a_stat_tells];
+pub(super) const CASES: &[Case] = &[modes, owners, times, rights, xattrs, what_a_stat_tells];
 
 fn modes(bench: &Bench<'_>) {
     bench.put("file", b"");
@@ -44,6 +46,32 @@ fn owners(bench: &Bench<'_>) {
     assert_eq!(bench.stat("file").mode, Mode::PROGRAM, "a change of owner clears set-user-id");
     bench.disk.set_owner(At::itself(&dir), uid, gid).unwrap();
     assert_eq!(owner(bench.stat("dir")), (uid, gid));
+}
+
+/// Whoever made something has every right to it. A right is asked for where nothing follows a symlink.
+fn rights(bench: &Bench<'_>) {
+    let file = bench.put("file", b"");
+    let dir = bench.make_dir("dir");
+    let (uid, gid) = (file.uid, file.gid);
+    let (file, inside) = (bench.at("file"), At::itself(&dir));
+    for right in [
+        Right::Read(file),
+        Right::Adjust(file),
+        Right::Enter(bench.at("dir")),
+        Right::Enter(inside),
+        Right::Change(bench.at("dir")),
+        Right::Change(inside),
+        Right::Adjust(inside),
+        Right::Give { uid, gid },
+    ] {
+        bench.disk.may(right).unwrap();
+    }
+    bench.disk.create_symlink(bench.at("link"), b"none").unwrap();
+    bench.disk.may(Right::Adjust(bench.at("link"))).unwrap();
+    let none = bench.at("none");
+    for right in [Right::Read(none), Right::Enter(none), Right::Change(none), Right::Adjust(none)] {
+        fails(bench.disk.may(right), io::ErrorKind::NotFound);
+    }
 }
 
 fn times(bench: &Bench<'_>) {

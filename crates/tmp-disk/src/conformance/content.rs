@@ -108,7 +108,12 @@ fn locks(bench: &Bench<'_>) {
     let lock = bench.disk.try_lock(bench.at("lock"), "first\n").unwrap().unwrap();
     assert!(bench.disk.try_lock(bench.at("lock"), "second").unwrap().is_none());
     assert_eq!(bench.get("lock"), b"first\n", "who fails to lock writes no note");
+    assert!(bench.disk.is_locked(bench.at("lock")).unwrap());
     drop(lock);
+    assert!(!bench.disk.is_locked(bench.at("lock")).unwrap());
+    assert!(!bench.disk.is_locked(bench.at("never")).unwrap(), "no file, no lock");
+    assert!(bench.disk.stat(bench.at("never")).unwrap().is_none(), "who asks makes no file");
+    assert_eq!(bench.get("lock"), b"first\n", "who asks writes no note");
     let lock = bench.disk.try_lock(bench.at("lock"), "2").unwrap();
     assert!(lock.is_some());
     assert_eq!(bench.get("lock"), b"2");

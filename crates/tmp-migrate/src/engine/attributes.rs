@@ -1,12 +1,14 @@
-//! The attributes that a new module gets: from what it replaces, else from the parent's rules.
+//! The attributes that a new module gets: from what it replaces, else from the parent's rules. The planner
+//! asks here whether they can be set, staging sets them.
 
 use std::collections::BTreeMap;
 
 use tmp_core::{
-    Mode,
-    module::{Attributes, Content, Kind},
+    Mode, ModulePath,
+    module::{Attributes, Content, Kind, Timestamp},
+    plan::{Action, Operation, StagedModule},
 };
-use tmp_disk::{At, Disk, DiskError, Stat};
+use tmp_disk::{At, Disk, DiskError, OwnerError, Stat, Tree, resolve_owner};
 
 /// The extended attributes that belong to the place, not to the content: ACL and security label.
 const ACCESS: &[u8] = b"system.posix_acl_access";
@@ -18,17 +20,17 @@ const SET_GROUP_ID: u32 = 0o2000;
 
 /// What stands somewhere, as far as new modules take after it.
 #[derive(Debug, Clone)]
-pub(super) struct Model {
-    pub(super) kind: Kind,
-    pub(super) mode: Mode,
-    pub(super) uid: u32,
-    pub(super) gid: u32,
-    pub(super) xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
+pub(crate) struct Model {
+    kind: Kind,
+    mode: Mode,
+    uid: u32,
+    gid: u32,
+    xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
 impl Model {
     /// What stands at a place; `None` where nothing does.
-    pub(super) fn at(disk: &dyn Disk, at: At<'_>) -> Result<Option<Self>, DiskError> {
+    fn at(disk: &dyn Disk, at: At<'_>) -> Result<Option<Self>, DiskError> {
         let Some(stat) = disk.stat(at).map_err(DiskError::at("look at", at.name))? else { return Ok(None) };
         let xattrs = disk.xattrs(at).map_err(DiskError::at("read the attributes of", at.name))?;
         let Stat { kind, mode, uid, gid, .. } = stat;
@@ -36,21 +38,68 @@ impl Model {
     }
 
     /// What a module made with `attributes` will be to those below it.
-    pub(super) fn of(kind: Kind, attributes: &Attributes) -> Self {
+    fn of(kind: Kind, attributes: &Attributes) -> Self {
         let Attributes { mode, uid, gid, xattrs, .. } = attributes.clone();
         Self { kind, mode, uid, gid, xattrs }
     }
 }
 
+/// The directory that something at `path` stands in, with the mode that one of the `operations` gives it,
+/// and what stands at `path` itself; `None` where the directory is not there.
+pub(crate) fn surroundings(
+    tree: &Tree,
+    operations: &[Operation],
+    path: &ModulePath,
+) -> Result<Option<(Model, Option<Model>)>, DiskError> {
+    let Some(place) = tree.locate(path)? else { return Ok(None) };
+    let disk = tree.disk().as_ref();
+    let Some(mut above) = Model::at(disk, At::itself(&place.dir))? else { return Ok(None) };
+    let parent = path.parent();
+    for operation in operations.iter().filter(|operation| Some(&operation.path) == parent.as_ref()) {
+        if let Action::SetMode { to, .. } = operation.action {
+            above.mode = to;
+        }
+    }
+    Ok(Some((above, Model::at(disk, place.at())?)))
+}
+
+/// The attributes of everything one operation stages, in its order: those that the plan took from an
+/// archive, else by the rules of what stands there; where an owner is asked for that does
+/// not exist here, that.
+pub(crate) fn staged_attributes(
+    staged: &[StagedModule],
+    (above, replaced): &(Model, Option<Model>),
+    now: Timestamp,
+) -> Vec<Result<Attributes, OwnerError>> {
+    let mut made: BTreeMap<&ModulePath, Model> = BTreeMap::new();
+    let mut all = Vec::new();
+    for (at, module) in staged.iter().enumerate() {
+        let replaced = replaced.as_ref().filter(|_| at == 0);
+        let above = module.path.parent().and_then(|parent| made.get(&parent)).unwrap_or(above);
+        let owner = module.owner.as_deref().map_or(Ok((None, None)), resolve_owner);
+        let (owner, unknown) = match owner {
+            Ok(owner) => (owner, None),
+            Err(error) => ((None, None), Some(error)),
+        };
+        let attributes = module
+            .attributes
+            .clone()
+            .unwrap_or_else(|| attributes(&module.content, replaced, above, owner, now));
+        made.insert(&module.path, Model::of(module.content.kind(), &attributes));
+        all.push(unknown.map_or(Ok(attributes), Err));
+    }
+    all
+}
+
 /// The attributes of a module with this content: owner, group, ACL and label of what it replaces; of
 /// its parent where it is new, with the parent's default ACL and set-group-id bit. The modification
 /// time is left as `now`: the instant of staging.
-pub(super) fn attributes(
+fn attributes(
     content: &Content,
     replaced: Option<&Model>,
     parent: &Model,
     owner: (Option<u32>, Option<u32>),
-    now: tmp_core::module::Timestamp,
+    now: Timestamp,
 ) -> Attributes {
     let mode = match content {
         Content::File { mode, .. } | Content::Directory { mode } => *mode,

@@ -34,6 +34,7 @@ pub(crate) struct Memory {
     pub(crate) undone: BTreeSet<usize>,
     pub(crate) cause: Option<String>,
     pub(crate) undo_failure: Option<String>,
+    pub(crate) intact: Option<String>,
     pub(crate) comparison: Option<Comparison>,
     pub(crate) findings: Vec<String>,
     pub(crate) mixture_us: Option<u64>,
@@ -78,7 +79,10 @@ impl Memory {
                 self.undone.insert(*step);
             }
             Fact::RollingBack { cause } | Fact::Compensating { cause } => self.cause = Some(cause.clone()),
-            Fact::RollbackFailed { undo_failure } => self.undo_failure = Some(undo_failure.clone()),
+            Fact::RollbackFailed { undo_failure, intact } => {
+                self.undo_failure = Some(undo_failure.clone());
+                self.intact = (!intact.is_empty()).then(|| intact.clone());
+            }
             Fact::RolledBack { comparison, findings } => {
                 self.comparison = Some(comparison.clone());
                 self.findings.clone_from(findings);

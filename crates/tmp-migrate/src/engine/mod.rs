@@ -34,5 +34,6 @@ pub use recover::{Interrupted, Recovered};
 pub use resolve::{Found, Resolution};
 pub use run::Party;
 
+pub(crate) use attributes::{staged_attributes, surroundings};
 pub(crate) use memory::Memory;
 pub(crate) use steps::ExportedObject;

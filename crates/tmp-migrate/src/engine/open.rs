@@ -27,14 +27,12 @@ use crate::{
     drift::Drift,
     folder::{self, Folder, FolderError},
     history::HistoryError,
+    holder::{LOCK, NOTE},
     journal::{Fact, Record},
     left::Left,
     planner::new_id,
     workplace::Workplace,
 };
-
-/// The lock's file in the work directory.
-const LOCK: &str = "lock";
 
 /// An engine with no open migration.
 #[derive(Debug)]
@@ -143,8 +141,11 @@ impl Engine {
             },
         };
         let places = (&site.journals, &site.journals_path);
-        let (folder, mut journal) = Folder::create(site.disk(), places, plan, contents, begin)
-            .map_err(|source| EngineError::NotBegun { source })?;
+        let (folder, mut journal) =
+            Folder::create(site.disk(), places, plan, contents, begin).map_err(|error| match error {
+                FolderError::NotDurable { source, .. } => EngineError::Sync { source },
+                source => EngineError::NotBegun { source },
+            })?;
         party.observer.event(&Event::Started { migration: plan.migration.clone() });
         let mut run = Run {
             site,
@@ -155,6 +156,7 @@ impl Engine {
             party,
             began,
             findings: Vec::new(),
+            taken_back: Vec::new(),
             mixture_us: None,
             locked_us: None,
         };
@@ -239,7 +241,7 @@ fn newest(site: &Site) -> Result<Option<Replayed>, OpenError> {
 fn lock(disk: &dyn Disk, (work, work_path): (&Dir, &Utf8Path), state: &Utf8Path) -> Result<Lock, OpenError> {
     let at = At::new(work, LOCK);
     let fault = |source| DiskError { doing: "lock", path: LOCK.into(), source };
-    let written = read_whole(disk, at, 4096).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    let written = read_whole(disk, at, NOTE).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     let before = written.unwrap_or_default();
     // A line without its end is one that its holder is still writing.
     let mut lines = before.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));

@@ -10,16 +10,16 @@ use tmp_core::{
     Digest, Mode, ModulePath,
     contents::Contents,
     event::Work,
-    module::{Attributes, Content, Timestamp},
-    plan::{Action, Operation, StagedModule},
+    module::{Attributes, Content, Kind, Timestamp},
+    plan::{Action, Operation},
 };
 use tmp_disk::{
-    At, Barrier, Dir, DiskError, FileReader, OpenFile, create_dir_durably, digest_of, resolve_owner,
-    set_attributes, write_new,
+    At, Barrier, Dir, DiskError, FileReader, OpenFile, create_dir_durably, digest_of, set_attributes,
+    write_new,
 };
 
 use super::{
-    attributes::{Model, attributes},
+    attributes::{staged_attributes, surroundings},
     error::{EngineError, Trouble, mismatch},
     run::Run,
     site::slots,
@@ -31,19 +31,32 @@ const HANDLES: usize = 32;
 /// The mode of a file while it is staged.
 const STAGED: Mode = Mode::from_bits(0o600);
 
-/// One file to be written: which operation's, and where in its slot.
+/// Where a module is staged.
 #[derive(Clone)]
-struct Wanted {
+struct Slot {
     dir: Dir,
     name: String,
+    /// The module it will be, for messages.
+    module: ModulePath,
+}
+
+impl Slot {
+    fn at(&self) -> At<'_> {
+        At::new(&self.dir, &self.name)
+    }
+
+    /// The same error, told of the module.
+    fn told(&self, error: DiskError) -> DiskError {
+        DiskError { path: self.module.to_string(), ..error }
+    }
 }
 
 /// Everything staging holds on to until the barrier.
 #[derive(Default)]
 struct Staging {
-    files: BTreeMap<Digest, Vec<Wanted>>,
+    files: BTreeMap<Digest, Vec<Slot>>,
     /// Attributes to be set once everything is written, children before parents.
-    attributes: Vec<(Dir, String, Content, Attributes)>,
+    attributes: Vec<(Slot, Kind, Attributes)>,
     dirs: Vec<Dir>,
     handles: Vec<OpenFile>,
     bytes: u64,
@@ -62,8 +75,8 @@ impl Run<'_, '_> {
             self.outline(&slots, index, operation, &mut staging)?;
         }
         self.write(contents, &mut staging)?;
-        for (dir, name, content, attributes) in staging.attributes.iter().rev() {
-            set_attributes(self.disk(), At::new(dir, name), content.kind(), attributes)?;
+        for (slot, kind, attributes) in staging.attributes.iter().rev() {
+            set_attributes(self.disk(), slot.at(), *kind, attributes).map_err(|error| slot.told(error))?;
         }
         barrier.settle(&staging.handles, &staging.dirs).map_err(|source| EngineError::Sync { source })?;
         self.done(Work::Stage, staging.count, staging.bytes, since);
@@ -80,57 +93,40 @@ impl Run<'_, '_> {
     ) -> Result<(), Trouble> {
         let Action::Put { staged } = &operation.action else { return Ok(()) };
         let disk = self.disk();
-        let mut made: BTreeMap<&ModulePath, (Dir, Model)> = BTreeMap::new();
-        let (mut above, replaced) = self.surroundings(operation)?;
+        let gone = || Trouble::TurnBack(format!("the directory of {} is gone", operation.path));
+        let surroundings =
+            surroundings(&self.site.tree, &self.plan.operations, &operation.path)?.ok_or_else(gone)?;
         let now = self.site.clock().now();
         let now: Timestamp = (now.unix_timestamp(), now.nanosecond()).into();
-        for module in staged {
-            let top = module.path == operation.path;
-            let parent_path = module.path.parent();
-            let (dir, name, parent) = match parent_path.as_ref().and_then(|parent| made.get(parent)) {
-                Some((dir, model)) if !top => (dir.clone(), module.path.name().to_owned(), model.clone()),
-                _ => (slots.clone(), index.to_string(), above.clone()),
+        let mut made: BTreeMap<&ModulePath, Dir> = BTreeMap::new();
+        for (module, attributes) in staged.iter().zip(staged_attributes(staged, &surroundings, now)) {
+            let path = &module.path;
+            let attributes =
+                attributes.map_err(|error| Trouble::TurnBack(format!("{path}: {}", crate::text(&error))))?;
+            let place = match path.parent().and_then(|parent| made.get(&parent)) {
+                Some(dir) => Slot { dir: dir.clone(), name: path.name().to_owned(), module: path.clone() },
+                None => Slot { dir: slots.clone(), name: index.to_string(), module: path.clone() },
             };
-            let owner = owner(module)?;
-            let replaced = replaced.as_ref().filter(|_| top);
-            let attributes = module
-                .attributes
-                .clone()
-                .unwrap_or_else(|| attributes(&module.content, replaced, &parent, owner, now));
+            let fault = |source| DiskError::at("stage", path.as_str())(source);
             match &module.content {
                 Content::Directory { mode } => {
                     let writable = Mode::from_bits(mode.bits() | 0o700);
-                    disk.create_dir(At::new(&dir, &name), writable).map_err(DiskError::at("stage", &name))?;
-                    let below =
-                        disk.open_dir(&dir, OsStr::new(&name)).map_err(DiskError::at("stage", &name))?;
-                    let model = Model::of(module.content.kind(), &attributes);
-                    if top {
-                        above = model.clone();
-                    }
+                    disk.create_dir(place.at(), writable).map_err(fault)?;
+                    let below = disk.open_dir(&place.dir, OsStr::new(&place.name)).map_err(fault)?;
                     staging.dirs.push(below.clone());
-                    made.insert(&module.path, (below, model));
+                    made.insert(path, below);
                 }
                 Content::Symlink { target } => {
-                    disk.create_symlink(At::new(&dir, &name), target.as_bytes())
-                        .map_err(DiskError::at("stage", &name))?;
+                    disk.create_symlink(place.at(), target.as_bytes()).map_err(fault)?;
                 }
                 Content::File { digest, .. } => {
-                    let wanted = Wanted { dir: dir.clone(), name: name.clone() };
-                    staging.files.entry(*digest).or_default().push(wanted);
+                    staging.files.entry(*digest).or_default().push(place.clone());
                 }
             }
             staging.count += 1;
-            staging.attributes.push((dir, name, module.content.clone(), attributes));
+            staging.attributes.push((place, module.content.kind(), attributes));
         }
         Ok(())
-    }
-
-    /// The directory that the operation's path will stand in, and what stands at the path now.
-    fn surroundings(&self, operation: &Operation) -> Result<(Model, Option<Model>), Trouble> {
-        let gone = || Trouble::TurnBack(format!("the directory of {} is gone", operation.path));
-        let place = self.site.tree.locate(&operation.path)?.ok_or_else(gone)?;
-        let parent = Model::at(self.disk(), At::itself(&place.dir))?.ok_or_else(gone)?;
-        Ok((parent, Model::at(self.disk(), place.at())?))
     }
 
     /// Writes every file: each content is read once, and copied where it is needed again.
@@ -149,15 +145,16 @@ impl Run<'_, '_> {
             let Some((first, others)) = files.get(digest).and_then(|places| places.split_first()) else {
                 return Ok(());
             };
-            let written = write_new(disk.as_ref(), At::new(&first.dir, &first.name), STAGED, reader)
-                .map_err(io::Error::other)?;
+            let written = write_new(disk.as_ref(), first.at(), STAGED, reader)
+                .map_err(|error| io::Error::other(first.told(error)))?;
             if written.digest != *digest {
-                wrong = Some(mismatch(&first.name, digest, &written.digest));
+                wrong = Some(mismatch(first.module.as_str(), digest, &written.digest));
                 return Err(io::Error::from(io::ErrorKind::InvalidData));
             }
             (done, bytes) = (done + 1, bytes + written.size);
             for place in others {
-                let copy = copy(disk.as_ref(), &written.file, place)?;
+                let copy = copy(disk.as_ref(), &written.file, place)
+                    .map_err(|error| io::Error::other(place.told(error)))?;
                 (done, bytes) = (done + 1, bytes + written.size);
                 keep(&mut handles, copy);
             }
@@ -186,27 +183,26 @@ fn keep(handles: &mut Vec<OpenFile>, file: OpenFile) {
 }
 
 /// Writes once more what was just written.
-fn copy(disk: &dyn tmp_disk::Disk, from: &OpenFile, to: &Wanted) -> io::Result<OpenFile> {
-    let at = At::new(&to.dir, &to.name);
-    let file = disk.create_file(at, STAGED)?;
-    if disk.clone_file(from, &file)? {
-        return Ok(file);
-    }
-    disk.remove_file(at)?;
-    let (expected, _) = digest_of(disk, from)?;
+fn copy(disk: &dyn tmp_disk::Disk, from: &OpenFile, to: &Slot) -> Result<OpenFile, DiskError> {
+    let fault = DiskError::at("stage", &to.name);
+    let clone = || {
+        let file = disk.create_file(to.at(), STAGED)?;
+        if disk.clone_file(from, &file)? {
+            return Ok(Ok(file));
+        }
+        disk.remove_file(to.at())?;
+        Ok(Err(digest_of(disk, from)?.0))
+    };
+    let expected = match clone().map_err(fault)? {
+        Ok(file) => return Ok(file),
+        Err(expected) => expected,
+    };
     let mut reader = FileReader::new(disk, from);
-    let written = write_new(disk, at, STAGED, &mut reader).map_err(io::Error::other)?;
+    let written = write_new(disk, to.at(), STAGED, &mut reader)?;
     if written.digest == expected {
         Ok(written.file)
     } else {
-        Err(io::Error::new(io::ErrorKind::InvalidData, mismatch(&to.name, &expected, &written.digest)))
-    }
-}
-
-fn owner(module: &StagedModule) -> Result<(Option<u32>, Option<u32>), Trouble> {
-    match module.owner.as_deref().map(resolve_owner) {
-        None => Ok((None, None)),
-        Some(Ok(owner)) => Ok(owner),
-        Some(Err(error)) => Err(Trouble::TurnBack(format!("{}: {}", module.path, crate::text(&error)))),
+        let text = mismatch("the copy", &expected, &written.digest);
+        Err(DiskError::at("stage", &to.name)(io::Error::new(io::ErrorKind::InvalidData, text)))
     }
 }

@@ -10,7 +10,7 @@ use tmp_core::{
     ModulePath,
     database::{DatabaseError, Fingerprint, SqlText},
     enhancement::{BatchStep, Command, Script, SqlRollback},
-    event::Direction,
+    event::{Direction, Event},
     id::StepName,
     plan::{PlannedStep, StepWork, UtilityCommands},
 };
@@ -37,6 +37,9 @@ impl Run<'_, '_> {
             let since = self.site.clock().elapsed();
             let interrupted = !self.memory.done.contains(&index) || self.memory.undoing == Some(index);
             self.record(Fact::UndoIntent { step: index })?;
+            if has_effect(&step.work) {
+                self.tell(&Event::StepBegan { step: step.name.clone(), direction: Direction::Undo });
+            }
             let undone = self.stop(step, interrupted).and_then(|()| self.undo_step(index, step, interrupted));
             if has_effect(&step.work) {
                 self.step_ended(&step.name, Direction::Undo, undone.as_ref().err().cloned(), since);
@@ -150,7 +153,8 @@ impl Run<'_, '_> {
 }
 
 /// Whether a step leaves anything that an undo takes back.
-const fn has_effect(work: &StepWork) -> bool {
+/// Whether there is anything to undo of a step.
+pub(super) const fn has_effect(work: &StepWork) -> bool {
     !matches!(work, StepWork::PostImage | StepWork::Check { .. })
 }
 

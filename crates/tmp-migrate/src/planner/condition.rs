@@ -242,6 +242,7 @@ pub(super) fn warnings(tree: &Tree, enhancement: &Enhancement, normalised: &Norm
              has keep the old content unless the enhancement lists them too"
         ));
     }
+    warnings.extend(normalised.operations.iter().filter_map(|operation| widened(tree, operation)));
     for operation in &normalised.operations {
         if let Action::Put { staged } = &operation.action {
             for module in staged {
@@ -261,4 +262,18 @@ pub(super) fn warnings(tree: &Tree, enhancement: &Enhancement, normalised: &Norm
         warnings.push(format!("{RESERVED} lies in the root: it is TMP's work directory"));
     }
     warnings
+}
+
+/// Whether group, others, or whoever runs it may do more with a module than with what it replaces.
+fn widened(tree: &Tree, operation: &Operation) -> Option<String> {
+    let (from, to) = match &operation.action {
+        Action::SetMode { from, to } => (*from, *to),
+        Action::Put { staged } if operation.replaces == Kind::File => match staged.first()?.content {
+            Content::File { mode, .. } => (tree.stat(&operation.path).ok()??.mode, mode),
+            _ => return None,
+        },
+        Action::Put { .. } | Action::Remove => return None,
+    };
+    let more = to.bits() & !from.bits() & 0o6077 != 0;
+    more.then(|| format!("{} gets wider rights than what it replaces: mode {from} -> {to}", operation.path))
 }

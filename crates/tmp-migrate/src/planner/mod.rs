@@ -4,6 +4,7 @@
 mod condition;
 mod normalise;
 mod reversal;
+mod rights;
 mod steps;
 mod writes;
 
@@ -149,6 +150,7 @@ fn planned(
     let (also_archived, written) =
         writes::expand(&tree, enhancement, (&normalised.operations, &target.ignore), &forbidden, &mut faults);
     condition::drift(workplace, (&tree, &normalised.operations), (database.as_ref(), databases), &mut faults);
+    rights::rights(workplace, &tree, &normalised.operations, &also_archived, &mut faults);
     let needs = condition::needs(&normalised, written, &steps, databases, enhancement, &mut faults);
     condition::space(workplace, &tree, &needs, &mut faults);
     if !faults.is_empty() {

@@ -9,15 +9,13 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use camino::Utf8PathBuf;
 use tempfile::TempDir;
-use time::OffsetDateTime;
 use tmp_core::{
     Digest, EnvironmentName, Mode, ModulePath,
-    clock::Clock,
     contents::{Contents, Visitor},
     database::Database,
     enhancement::{
@@ -30,7 +28,7 @@ use tmp_core::{
     plan::{Plan, Provenance, Target},
     step::Step,
 };
-use tmp_disk::{Disk, RealDisk};
+use tmp_disk::{Disk, RealDisk, SystemClock};
 use tmp_migrate::{
     CommandPolicy, Engine, EngineError, Interrupted, OpenError, Opened, Party, PlanError, PlanRequest,
     Recovered, Utility, Workplace, plan,
@@ -43,23 +41,6 @@ use tmp_testkit::{
 };
 
 use crate::{disks::Weak, recovery::behind};
-
-/// The machine's clock.
-pub(crate) struct Machine(pub(crate) Instant);
-
-impl Clock for Machine {
-    fn now(&self) -> OffsetDateTime {
-        OffsetDateTime::now_utc()
-    }
-
-    fn elapsed(&self) -> Duration {
-        self.0.elapsed()
-    }
-
-    fn sleep(&self, duration: Duration) {
-        std::thread::sleep(duration);
-    }
-}
 
 /// Contents by digest.
 #[derive(Default, Clone)]
@@ -296,7 +277,7 @@ impl Lab {
 
     pub(crate) fn workplace(&self, disk: Arc<dyn Disk>) -> Workplace {
         let base = self.base();
-        let machine = Machine(Instant::now());
+        let machine = SystemClock::new();
         Workplace {
             target: Target {
                 system: "lab".parse().unwrap(),
@@ -324,6 +305,10 @@ impl Lab {
     }
 
     pub(crate) fn plan(&self) -> Result<Plan, PlanError> {
+        self.plan_on(Arc::new(RealDisk))
+    }
+
+    pub(crate) fn plan_on(&self, disk: Arc<dyn Disk>) -> Result<Plan, PlanError> {
         let provenance =
             Provenance { trigger: Digest::of(b"trigger"), payload: Digest::of(b"payload"), reason: None };
         let request = PlanRequest {
@@ -333,7 +318,7 @@ impl Lab {
             utilities: &self.utilities,
             steps: &self.steps,
         };
-        plan(&self.workplace(Arc::new(RealDisk)), &request, &mut self.databases())
+        plan(&self.workplace(disk), &request, &mut self.databases())
     }
 
     /// Opens the engine. A command that another test starts holds every lock of this process between

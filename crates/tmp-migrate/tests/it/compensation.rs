@@ -3,6 +3,7 @@
 
 use std::{
     fs,
+    os::unix::fs::{PermissionsExt as _, symlink},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -147,6 +148,31 @@ fn a_statement_outside_the_transaction_that_fails_is_not_taken_back() {
 }
 
 #[test]
+fn what_a_batch_step_wrote_is_taken_back_exactly_when_a_later_check_fails() {
+    let mut lab = lab();
+    for path in ["content", "mode", "removed", "sub/removed", "type", "untouched"] {
+        lab.write(&format!("var/{path}"), path);
+    }
+    symlink("content", lab.root().join("var/link")).unwrap();
+    fs::set_permissions(lab.root().join("var/content"), fs::Permissions::from_mode(0o640)).unwrap();
+    fs::set_permissions(lab.root().join("var/mode"), fs::Permissions::from_mode(0o4755)).unwrap();
+    let old = ["-exec", "touch", "-h", "-d", "2020-02-02", "{}", "+"];
+    assert!(std::process::Command::new("find").arg(lab.root()).args(old).status().unwrap().success());
+    let shell = "cd var && echo new > content && chmod 600 mode && rm removed && rm -r sub && rm type && \
+                 mkdir type && echo x > type/x && ln -sfn mode link && mkdir -p new/deep && echo x > new/deep/x && \
+                 echo x > added && mkdir -p ../fresh/a && echo x > ../fresh/a/b";
+    lab.batch("rebuild", shell, None, &["var/**", "fresh/**"]);
+    let seen = "test -e fresh/a/b && test ! -e var/removed && test -e var/type/x && touch ../seen; exit 1";
+    lab.check("health", seen);
+    let before = lab.seen();
+    let outcome = lab.migrate();
+    assert!(matches!(outcome, Outcome::RolledBack { .. }), "{outcome:?}");
+    assert!(lab.dir.path().join("site/seen").exists(), "the step did all of it before it was taken back");
+    assert_same(&before, &lab.seen());
+    assert_eq!(lab.leftovers(), [""; 0]);
+}
+
+#[test]
 fn a_batch_step_that_cannot_be_undone_is_a_failed_rollback_with_old_modules_and_database() {
     let mut lab = lab();
     let witness = lab.base().join("witness");
@@ -157,7 +183,8 @@ fn a_batch_step_that_cannot_be_undone_is_a_failed_rollback_with_old_modules_and_
     lab.check("refuses", "exit 1");
     let before = lab.seen();
     let outcome = lab.migrate();
-    let Outcome::RollbackFailed { cause, undo_failure, .. } = &outcome else { panic!("{outcome:?}") };
+    let Outcome::RollbackFailed { cause, undo_failure, intact, .. } = &outcome else { panic!("{outcome:?}") };
+    assert_eq!(intact.as_deref(), Some("modules and database are the old ones again"));
     assert!(cause.contains("refuses"), "{outcome:?}");
     assert!(undo_failure.contains("reindex") && undo_failure.contains("status 7: no"), "{outcome:?}");
     assert_same(&before, &lab.seen());

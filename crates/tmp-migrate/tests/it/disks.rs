@@ -12,7 +12,7 @@ use std::{
 };
 
 use tmp_core::{Mode, module::Timestamp};
-use tmp_disk::{At, Dir, Disk, Extent, FileSystem, Lock, OpenFile, RealDisk, Rename, Stat};
+use tmp_disk::{At, Dir, Disk, Extent, FileSystem, Lock, OpenFile, RealDisk, Rename, Right, Stat};
 
 type Refuses = dyn Fn(&str, Option<Rename>) -> Option<io::Error> + Send + Sync;
 
@@ -57,6 +57,22 @@ impl Weak {
         Arc::new(Self { inner: Arc::new(RealDisk), refuses: Box::new(refuses) })
     }
 
+    /// A disk on which this process lacks one right: `read`, `enter`, `change`, `adjust` or `give`.
+    pub(crate) fn without_right(right: &'static str) -> Arc<Self> {
+        let refuses = move |call: &str, _| (call == right).then(|| io::ErrorKind::PermissionDenied.into());
+        Arc::new(Self { inner: Arc::new(RealDisk), refuses: Box::new(refuses) })
+    }
+
+    /// A disk that refuses one call once the flag is set.
+    pub(crate) fn refusing(call: &'static str) -> (Arc<Self>, Arc<AtomicBool>) {
+        let now = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&now);
+        let refuses = move |asked: &str, _| {
+            (asked == call && seen.load(Ordering::SeqCst)).then(|| io::ErrorKind::PermissionDenied.into())
+        };
+        (Arc::new(Self { inner: Arc::new(RealDisk), refuses: Box::new(refuses) }), now)
+    }
+
     fn asks(&self, call: &str, how: Option<Rename>) -> io::Result<&dyn Disk> {
         (self.refuses)(call, how).map_or(Ok(&*self.inner), Err)
     }
@@ -73,6 +89,17 @@ macro_rules! pass {
 impl Disk for Weak {
     fn rename(&self, from: At<'_>, to: At<'_>, how: Rename) -> io::Result<()> {
         self.asks("rename", Some(how))?.rename(from, to, how)
+    }
+
+    fn may(&self, right: Right<'_>) -> io::Result<()> {
+        let asked = match right {
+            Right::Read(_) => "read",
+            Right::Enter(_) => "enter",
+            Right::Change(_) => "change",
+            Right::Adjust(_) => "adjust",
+            Right::Give { .. } => "give",
+        };
+        self.asks(asked, None)?.may(right)
     }
 
     pass! {
@@ -108,5 +135,6 @@ impl Disk for Weak {
         sync_dir(dir: &Dir) -> ();
         sync_all(dir: &Dir) -> ();
         try_lock(at: At<'_>, note: &str) -> Option<Lock>;
+        is_locked(at: At<'_>) -> bool;
     }
 }

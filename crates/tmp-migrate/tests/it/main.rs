@@ -8,6 +8,7 @@
 )]
 #![expect(clippy::disallowed_methods, reason = "tests build their own trees and read the clock")]
 
+mod beginning;
 mod checks;
 mod common;
 mod compensation;
@@ -24,4 +25,6 @@ mod properties;
 mod recovery;
 mod refusals;
 mod reversal;
+mod rights;
+mod staging;
 mod tampered;

@@ -7,20 +7,20 @@ use std::{
     ffi::{OsStr, OsString},
     path::Path,
     sync::{Arc, atomic::AtomicBool},
-    time::Instant,
 };
 
-use crate::common::{Lab, Machine};
+use crate::common::Lab;
 use tmp_core::{
     Digest, EnvironmentName, Mode,
-    event::Silent,
+    enhancement::{Check, Probe},
+    event::{Event, Observer, Silent},
     module::{Attributes, Change, Content, Kind},
     outcome::Outcome,
     plan::{Plan, Provenance, Target},
 };
 use tmp_disk::{
-    At, Dir, Disk, Fault, FaultDisk, ObservedContent, SimDisk, ensure_dirs, observe, set_attributes,
-    write_new,
+    At, Dir, Disk, Fault, FaultDisk, ObservedContent, SimDisk, SystemClock, ensure_dirs, observe,
+    set_attributes, write_new,
 };
 use tmp_migrate::{CommandPolicy, Engine, Opened, Party, PlanRequest, Recovered, Workplace, plan};
 
@@ -89,7 +89,7 @@ fn workplace(disk: Arc<dyn Disk>) -> Workplace {
         },
         state: "/state".into(),
         disk,
-        clock: Arc::new(Machine(Instant::now())),
+        clock: Arc::new(SystemClock::new()),
     }
 }
 
@@ -106,11 +106,29 @@ fn planned(lab: &Lab, disk: &SimDisk) -> Plan {
     plan(&workplace(Arc::new(disk.clone())), &request, &mut []).unwrap()
 }
 
+/// Remembers how many effects there had been when the migration turned round.
+struct Turn {
+    disk: Arc<FaultDisk>,
+    at: u64,
+}
+
+impl Observer for Turn {
+    fn event(&mut self, event: &Event) {
+        if matches!(event, Event::TurnedBack { .. }) {
+            self.at = self.disk.effects();
+        }
+    }
+}
+
 /// Migrates on `disk`; whether an outcome came of it and it was a commit.
 fn migrate(lab: &Lab, plan: &Plan, disk: Arc<dyn Disk>) -> Option<bool> {
+    migrate_watched(lab, plan, disk, &mut Silent)
+}
+
+fn migrate_watched(lab: &Lab, plan: &Plan, disk: Arc<dyn Disk>, observer: &mut dyn Observer) -> Option<bool> {
     let Ok(Opened::Ready(mut engine)) = Engine::open(workplace(disk)) else { return None };
     let stop = AtomicBool::new(false);
-    let mut party = Party { databases: &mut [], steps: &mut [], observer: &mut Silent, stop: &stop };
+    let mut party = Party { databases: &mut [], steps: &mut [], observer, stop: &stop };
     let outcome = engine.migrate(plan, &lab.payload, &mut party);
     outcome.ok().map(|outcome| matches!(outcome, Outcome::Committed { .. }))
 }
@@ -194,4 +212,40 @@ fn power_lost_at_every_call_leaves_before_or_after() {
         }
     }
     assert!(backs > 30 && forwards > 3, "{backs} back, {forwards} forward");
+}
+
+#[test]
+fn power_lost_at_every_call_of_the_way_back_leaves_before() {
+    let mut lab = lab();
+    let probe = Probe::Digest { path: "bin/app".parse().unwrap(), digest: Digest::of(b"another") };
+    lab.enhancement.verify.push(Check { name: "wrong".parse().unwrap(), probe, within_s: 0 });
+    let sound = system();
+    let before = tree(&sound);
+    let plan = planned(&lab, &sound);
+    let counted = Arc::new(FaultDisk::new(Arc::new(sound.clone()), Fault::None));
+    let mut turn = Turn { disk: Arc::clone(&counted), at: 0 };
+    assert_eq!(migrate_watched(&lab, &plan, counted.clone(), &mut turn), Some(false));
+    assert_eq!(tree(&sound), before);
+    let (mut open, mut ended) = (0, 0);
+    assert!(turn.at > 0);
+    // One call more than there are: power is lost after the last, too.
+    for at in turn.at + 1..=counted.effects() + 1 {
+        let disk = system();
+        let plan = planned(&lab, &disk);
+        let claimed =
+            migrate(&lab, &plan, Arc::new(FaultDisk::new(Arc::new(disk.clone()), Fault::Stop { at })));
+        for seed in [at, at + 10_000, at + 20_000] {
+            let what = format!("call {at}, seed {seed}");
+            let survived = disk.power_loss(seed);
+            if claimed == Some(false) {
+                assert_eq!(tree(&survived), before, "{what}: it was reported rolled back");
+                ended += 1;
+            } else {
+                open += 1;
+            }
+            recover(&survived);
+            assert_eq!(tree(&survived), before, "{what}");
+        }
+    }
+    assert!(open > 30 && ended > 0, "{open} open, {ended} ended");
 }

@@ -168,6 +168,33 @@ refusals! {
         lab.change("bin", Change::Put(Content::Directory { mode: Mode::DIRECTORY }));
         lab.enhancement.modules[0].owner = Some("root".into());
     };
+    unknown_owners: |lab| {
+        lab.put("bin/app", "new");
+        lab.put("fresh/dir/file", "new");
+        lab.put("fresh/other", "new");
+        for (module, owner) in lab.enhancement.modules.iter_mut().zip(["no-such-user", ":no-such-group", "0:0"]) {
+            module.owner = Some(owner.into());
+        }
+    };
+    writes_reach_a_module: |lab| {
+        lab.put("bin/app", "new");
+        lab.put("fresh/index/one", "new");
+        lab.remove("var/gone");
+        lab.write("var/gone", "x");
+        lab.write("var/index", "x");
+        lab.batch("by-pattern", "true", None, &["bin/*"]);
+        lab.batch("by-what-appears", "true", None, &["fresh/index/**"]);
+        lab.batch("by-what-stands-there", "true", None, &["var/*"]);
+    };
+    writes_reach_ignored_data: |lab| {
+        lab.ignore = vec!["var/live/**".into(), "*.log".into()];
+        lab.write("var/live/x", "x");
+        lab.batch("whole", "true", None, &["var/**"]);
+        lab.batch("everything", "true", None, &["**"]);
+        lab.batch("same", "true", None, &["var/live/**"]);
+        lab.batch("a-part-on-purpose", "true", None, &["var/live/index/**"]);
+        lab.batch("beside", "true", None, &["tmp/index"]);
+    };
     no_root: |lab| fs::remove_dir_all(lab.root()).unwrap();
     everything_at_once: |lab| {
         lab.enhancement.system = "other".parse().unwrap();

@@ -10,7 +10,7 @@ use camino::Utf8Path;
 use rusqlite::Connection;
 use tmp_core::{
     DatabaseName, Digest,
-    database::{DatabaseError, DatabaseFacts},
+    database::{DatabaseError, DatabaseFacts, Marker},
 };
 
 use super::{
@@ -92,6 +92,30 @@ fn untouched(name: &DatabaseName, file: &Utf8Path) -> Result<DatabaseFacts, Data
         ));
     }
     Ok(facts(before.size.saturating_add(before.log), notes, schema))
+}
+
+/// Whether the marker is there. Without a connection that takes locks while nobody writes; else through
+/// one that reads.
+pub(super) fn carries(database: &mut SqliteDatabase, wanted: &Marker) -> Result<bool, DatabaseError> {
+    let path = session::regular_file(&database.name, &database.file)?;
+    let look = || {
+        let unreachable = |error: std::io::Error| DatabaseError::Unreachable {
+            database: database.name.clone(),
+            message: format!("{path}: {error}"),
+        };
+        Look::read(&path).map_err(unreachable)
+    };
+    let before = look()?;
+    if database.session.is_none() && before.quiet() {
+        let connection = Session::open_copy(path.as_std_path()).map_err(told(&database.name, DOING))?;
+        let found = marker::find(&database.name, &connection, wanted);
+        drop(connection);
+        if look()? == before {
+            return found;
+        }
+    }
+    let name = database.name.clone();
+    database.session()?.snapshot(&name, |connection| marker::find(&name, connection, wanted))
 }
 
 /// What can be seen of a database from outside. Its header has the counter of its transactions.

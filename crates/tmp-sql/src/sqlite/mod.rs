@@ -55,6 +55,14 @@ impl SqliteDatabase {
         Self { busy_timeout, ..self }
     }
 
+    /// Whether the migration of this marker committed here and was not undone since. Changes nothing.
+    ///
+    /// # Errors
+    /// It cannot be read, or holds a marker of the same migration with another nonce or payload.
+    pub fn carries(&mut self, marker: &Marker) -> Result<bool, DatabaseError> {
+        inspect::carries(self, marker)
+    }
+
     /// The open session, or a new one. A session in which scripts ran to COMMIT is not used again: what
     /// they left in the connection itself, such as temporary tables, must not reach what comes later.
     fn session(&mut self) -> Result<&mut Session, DatabaseError> {

@@ -8,7 +8,8 @@ mod verify;
 
 use std::{path::Path, sync::Arc};
 
-use tmp_archive::{Archive as Snapshots, ArchiveError, DirectoryStore, SnapshotInfo};
+use time::OffsetDateTime;
+use tmp_archive::{Archive as Snapshots, ArchiveError, DirectoryStore, SnapshotId, SnapshotInfo};
 
 use crate::{args::Globals, config::Config, exit::Exit, failure::Failure, opening, output::Output};
 
@@ -59,23 +60,35 @@ fn open(config: &Config) -> Result<Option<Snapshots>, Failure> {
 
 /// The archive and the one snapshot whose id begins with `prefix`.
 fn find(config: &Config, prefix: &str) -> Result<(Snapshots, SnapshotInfo), Failure> {
-    let none = || {
-        Failure::new(Exit::Usage, format!("there is no snapshot {prefix:?}"))
-            .help("`tmp archive list` lists them")
-    };
-    let archive = open(config)?.ok_or_else(none)?;
-    let mut fitting: Vec<_> = archive
-        .list()
-        .map_err(failed)?
-        .into_iter()
-        .filter(|info| info.id.to_string().starts_with(prefix))
-        .collect();
+    let archive = open(config)?;
+    let ids = archive.as_ref().map(Snapshots::listing).transpose().map_err(failed)?;
+    let id = the_one(prefix, ids.unwrap_or_default().ids)?;
+    let archive = archive.ok_or_else(|| missing(prefix))?;
+    let info = archive.info(&id).map_err(failed)?;
+    Ok((archive, info))
+}
+
+/// The one of these ids that begins with `prefix`.
+fn the_one(prefix: &str, ids: impl IntoIterator<Item = SnapshotId>) -> Result<SnapshotId, Failure> {
+    let mut fitting: Vec<_> = ids.into_iter().filter(|id| id.to_string().starts_with(prefix)).collect();
     match (fitting.len(), fitting.pop()) {
-        (1, Some(info)) => Ok((archive, info)),
-        (0, _) => Err(none()),
+        (1, Some(id)) => Ok(id),
+        (0, _) => Err(missing(prefix)),
         (several, _) => Err(Failure::new(Exit::Usage, format!("{several} snapshots begin with {prefix:?}"))
             .help("give more of the id")),
     }
+}
+
+fn missing(prefix: &str) -> Failure {
+    Failure::new(Exit::Usage, format!("there is no snapshot {prefix:?}"))
+        .help("`tmp archive list` lists them")
+}
+
+/// The id of a new snapshot, sorting by `now` (UUID version 7, RFC 9562).
+fn new_id(now: OffsetDateTime) -> SnapshotId {
+    let seconds = u64::try_from(now.unix_timestamp()).unwrap_or_default();
+    let timestamp = uuid::Timestamp::from_unix(uuid::NoContext, seconds, now.nanosecond());
+    SnapshotId::from_bits(uuid::Uuid::new_v7(timestamp).as_u128())
 }
 
 /// What an archive said: damage is invalid input, anything else unexpected.

@@ -4,19 +4,19 @@ use std::path::Path;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
-use tmp_archive::{Archive, EntryPath, Selection, SnapshotInfo};
-use tmp_core::{DatabaseName, Mode};
-use tmp_disk::{At, RealDisk, Tree, create_dir_durably, ensure_dirs, remove_tree};
+use tmp_archive::{Archive, Capture, EntryPath, Restored, Selection, SnapshotId, SnapshotInfo, SnapshotKind};
+use tmp_core::{DatabaseName, Mode, ModulePath, clock::Clock as _};
+use tmp_disk::{At, RealDisk, SystemClock, Tree, create_dir_durably, ensure_dirs, remove_tree};
 use tmp_migrate::Opened;
 
 use super::{failed, find};
 use crate::{
-    config::Config,
+    config::{Config, Site},
     exit::Exit,
     failure::Failure,
     files, opening,
     output::{Output, Report},
-    prompt, render, site,
+    prompt, render, restores, site,
 };
 
 /// Where content is written before it takes its place, in the work directory.
@@ -36,10 +36,13 @@ pub(super) struct Restore {
     /// Over what stands in the root of the snapshot's site now
     #[arg(long)]
     in_place: bool,
+    /// Do not archive what is overwritten: there is no way back then
+    #[arg(long, requires = "in_place")]
+    no_snapshot: bool,
     /// Only the copy of this database, as DIR/NAME.sqlite
     #[arg(long, value_name = "NAME", requires = "to", conflicts_with = "paths")]
     database: Option<DatabaseName>,
-    /// Confirm without being asked: the site again
+    /// Confirm without being asked: the site as `tmp status` shows it
     #[arg(long, value_name = "SITE")]
     confirm: Option<String>,
 }
@@ -49,15 +52,29 @@ struct Done {
     snapshot: String,
     to: Utf8PathBuf,
     entries: u64,
+    written: u64,
     bytes: u64,
+    /// What holds what stood there before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    way_back: Option<String>,
 }
 
 impl Report for Done {
     const SCHEMA: &'static str = "tmp.archive-restore/v1";
 
     fn text(&self) -> String {
-        let entries = if self.entries == 1 { "1 entry".into() } else { format!("{} entries", self.entries) };
-        format!("restored {entries}, {}, to {}\n", render::bytes(self.bytes), self.to)
+        let entries = render::entries(self.entries);
+        let mut text = format!("restored {entries}, {}, to {}\n", render::bytes(self.bytes), self.to);
+        if let Some(id) = &self.way_back {
+            push!(text, "what stood there before is in snapshot {id}\n");
+        }
+        text
+    }
+}
+
+impl Done {
+    const fn figures(&self) -> (u64, u64, u64) {
+        (self.entries, self.written, self.bytes)
     }
 }
 
@@ -105,7 +122,7 @@ impl Restore {
             site.root,
             render::instant(info.made)
         );
-        prompt::confirm(out, &what, info.site.as_str(), self.confirm.as_deref())?;
+        prompt::confirm(out, &what, site, self.confirm.as_deref())?;
         let engine = match opening::open(opening::workplace(config, site))? {
             Opened::Ready(engine) => engine,
             Opened::Interrupted(open) => {
@@ -115,14 +132,48 @@ impl Restore {
                     .help("`tmp recover` first"));
             }
         };
+        let paths = self.module_paths()?;
+        if info.roots.is_empty() {
+            return Err(Failure::new(Exit::Usage, format!("snapshot {} holds no modules", info.id)));
+        }
+        let clock = SystemClock::new();
+        let id = super::new_id(clock.now());
+        let mut record = restores::Restore::new(id, site, info.id, paths, clock.now());
+        if !self.no_snapshot {
+            record.way_back = Some(way_back(archive, info, site, &record)?);
+        }
+        record.write(config)?;
+        let done = self.over(archive, info, site);
+        let (entries, written, bytes) = done.as_ref().map_or((0, 0, 0), Done::figures);
+        let restored = Restored { entries, written, bytes };
+        record.ended(clock.now(), restored, done.as_ref().err().map(ToString::to_string));
+        record.write(config)?;
+        // The engine's lock is held until here.
+        drop(engine);
+        match (done, record.way_back) {
+            (Ok(done), way_back) => Ok(Done { way_back: way_back.map(|id| id.to_string()), ..done }),
+            (Err(failure), Some(id)) => Err(failure.help(format!(
+                "part of it may be restored; restore again, or go back to what stood there: \
+                 tmp archive restore {id} --in-place"
+            ))),
+            (Err(failure), None) => Err(failure.help("part of it may be restored; restore again")),
+        }
+    }
+
+    fn over(&self, archive: &Archive, info: &SnapshotInfo, site: &Site) -> Result<Done, Failure> {
         let work = ensure_dirs(&RealDisk, site.work.as_std_path()).map_err(Failure::unexpected)?;
         let staging = create_dir_durably(&RealDisk, &work, STAGING, Mode::from_bits(0o700))
             .map_err(Failure::unexpected)?;
         let done = self.modules(archive, info, &site.root, Some(&staging));
         remove_tree(&RealDisk, At::new(&work, STAGING)).map_err(Failure::unexpected)?;
-        // The engine's lock is held until here.
-        drop(engine);
         done
+    }
+
+    fn module_paths(&self) -> Result<Vec<ModulePath>, Failure> {
+        let paths = self.paths.iter().map(|path| path.parse());
+        paths
+            .collect::<Result<_, tmp_core::path::PathError>>()
+            .map_err(|error| Failure::caused(Exit::Usage, error))
     }
 
     fn modules(
@@ -143,9 +194,42 @@ impl Restore {
             snapshot: info.id.to_string(),
             to: to.to_owned(),
             entries: restored.entries,
+            written: restored.written,
             bytes: restored.bytes,
+            way_back: None,
         })
     }
+}
+
+/// Archives what a restore is about to overwrite.
+fn way_back(
+    archive: &Archive,
+    info: &SnapshotInfo,
+    site: &Site,
+    record: &restores::Restore,
+) -> Result<SnapshotId, Failure> {
+    let roots = info.roots.iter().map(|root| std::str::from_utf8(root.as_bytes()).ok()?.parse().ok());
+    let mut paths = record.paths.clone();
+    // A snapshot of the whole tree has no path but the root, which no module has.
+    if paths.is_empty() && info.kind != SnapshotKind::System {
+        paths = roots.collect::<Option<_>>().unwrap_or_default();
+    }
+    let tree = Tree::open(&opening::disk(), Path::new(&site.root)).map_err(Failure::unexpected)?;
+    let capture = Capture {
+        id: record.id,
+        kind: SnapshotKind::PreRestore,
+        parent: Some(info.id),
+        migration: None,
+        system: site.system.clone(),
+        environment: site.environment,
+        site: site.name.clone(),
+        made: record.began,
+        tree: &tree,
+        paths: &paths,
+        databases: &[],
+    };
+    archive.capture(&capture, &mut |_, _| {}).map_err(failed)?;
+    Ok(record.id)
 }
 
 fn database_to(
@@ -162,5 +246,6 @@ fn database_to(
         .iter()
         .find(|database| database.name == *name)
         .map_or(0, |database| database.content.size);
-    Ok(Done { snapshot: info.id.to_string(), to: to.join(file), entries: 1, bytes })
+    let snapshot = info.id.to_string();
+    Ok(Done { snapshot, to: to.join(file), entries: 1, written: 1, bytes, way_back: None })
 }

@@ -1,0 +1,190 @@
+//! What operators do with archives.
+
+use std::{fs, path::PathBuf};
+
+use crate::support::{ENHANCEMENT, Place};
+
+const NOW: &[&str] = &["--now", "--reason", "end-to-end test"];
+
+fn run(file: &str) -> Vec<&str> {
+    [&["run", file], NOW].concat()
+}
+
+/// A model into which two enhancements were migrated, and the ids of their snapshots.
+fn twice() -> (Place, [String; 2]) {
+    let place = Place::billing();
+    let file = place.package("fee");
+    place.ends(0, &run(&file));
+    let other = "schema: tmp/enhancement/v1\nid: other\nrevision: 1\ntitle: Other\nsystem: billing\n\
+                 modules:\n  - {put: lib/other.sh, from: files/fee.conf}\n";
+    place.enhancement("other", other);
+    let file = place.package("other");
+    place.ends(0, &run(&file));
+    let list = place.json(&["archive", "list"]);
+    let id = |at: usize| list["snapshots"][at]["id"].as_str().unwrap().to_owned();
+    let ids = [id(0), id(1)];
+    (place, ids)
+}
+
+fn blob(place: &Place, folder: &str, id: &str) -> PathBuf {
+    let folder = place.path(&format!("state/archive/{folder}"));
+    let found = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    found.into_iter().find(|path| path.file_name().unwrap().to_str().unwrap().starts_with(id)).unwrap()
+}
+
+#[test]
+fn verify_looks_at_every_snapshot_and_misses_the_lost_ones() {
+    let (place, [first, second]) = twice();
+    let whole = place.ends(0, &["archive", "verify"]).out;
+    assert!(whole.contains("(1 entry, 0 B read back)"), "{whole}");
+    assert_eq!(whole.lines().filter(|line| line.contains(": whole (")).count(), 2);
+
+    let path = blob(&place, "packs", &first);
+    let good = fs::read(&path).unwrap();
+    fs::write(&path, &good[..good.len() - 1]).unwrap();
+    let damaged = place.ends(3, &["archive", "verify"]).out;
+    assert!(damaged.contains(&format!("{first}: DAMAGED: ")), "{damaged}");
+    assert!(damaged.contains(&format!("{second}: whole")), "the others are looked at too: {damaged}");
+    assert!(damaged.contains(&format!("  migration {first} needs it")), "{damaged}");
+    place.ends(0, &["archive", "verify", &second]);
+    fs::write(&path, good).unwrap();
+
+    let path = blob(&place, "snapshots", &second);
+    let good = fs::read(&path).unwrap();
+    fs::write(&path, b"nothing").unwrap();
+    let listed = place.ends(3, &["archive", "list"]).out;
+    assert!(listed.contains(&first) && listed.contains("it cannot be read"), "{listed}");
+    place.ends(0, &["archive", "show", &first]);
+    fs::remove_file(&path).unwrap();
+    let lost = place.ends(3, &["archive", "verify"]).out;
+    assert!(lost.contains(&format!("{first}: whole")) && lost.contains(&format!("{second}: LOST")), "{lost}");
+    assert_eq!(place.json(&["archive", "verify"])["snapshots"][1]["state"], "lost");
+    place.ends(3, &["archive", "verify", &second]);
+    fs::write(&path, good).unwrap();
+    place.ends(0, &["archive", "verify"]);
+    fs::rename(place.path("state/archive"), place.path("elsewhere")).unwrap();
+    let gone = place.ends(3, &["archive", "verify"]).out;
+    assert_eq!(gone.matches("LOST").count(), 2, "{gone}");
+}
+
+#[test]
+fn what_was_rolled_back_needs_no_snapshot_any_more() {
+    let place = Place::billing();
+    place.enhancement("bad", ENHANCEMENT);
+    place.write("bad/files/bin/fee", "#!/bin/sh\nexit 1\n");
+    let file = place.package("bad");
+    place.ends(10, &run(&file));
+    let id = place.json(&["archive", "list"])["snapshots"][0]["id"].as_str().unwrap().to_owned();
+    fs::remove_file(blob(&place, "snapshots", &id)).unwrap();
+    place.ends(0, &["archive", "verify"]);
+}
+
+/// A model into which the usual enhancement was migrated, its trigger file and its snapshot.
+fn migrated() -> (Place, String, String) {
+    let place = Place::billing();
+    let file = place.package("fee");
+    place.ends(0, &run(&file));
+    let id = place.json(&["archive", "list"])["snapshots"][0]["id"].as_str().unwrap().to_owned();
+    (place, file, id)
+}
+
+fn in_place(id: &str) -> Vec<&str> {
+    vec!["archive", "restore", id, "--in-place", "--confirm", "billing/model/model-1"]
+}
+
+#[test]
+fn a_restore_in_place_is_recorded_and_has_a_way_back() {
+    let (place, _, id) = migrated();
+    let before = place.model();
+    let done = place.json(&in_place(&id));
+    let back = done["way_back"].as_str().unwrap().to_owned();
+    assert_eq!(place.read("model/etc/fee.conf"), "rate=0\n");
+    let history = place.ends(0, &["history"]).out;
+    assert!(
+        history.contains(&format!("restored in place at billing/model/model-1: {id}, 4 entries")),
+        "{history}"
+    );
+    let json = place.json(&["history"]);
+    assert_eq!(json["restores"][0]["way_back"], back.as_str());
+    assert!(!place.path("model/bin/fee").exists());
+
+    place.ends(0, &in_place(&back));
+    let mtimes = |path: &[u8]| matches!(path, b"" | b"bin" | b"etc" | b"lib");
+    let after = place.model();
+    let differences =
+        tmp_testkit::walk::diff(&before.0.without_mtimes(mtimes), &after.0.without_mtimes(mtimes));
+    assert_eq!(differences, Vec::<String>::new());
+    let snapshots = place.json(&["archive", "list"])["snapshots"].as_array().unwrap().len();
+    assert_eq!(snapshots, 3, "the second restore has a way back of its own");
+
+    let ran = place.ends(0, &[&in_place(&id)[..], &["--no-snapshot"]].concat());
+    assert!(!ran.out.contains("before"), "{}", ran.out);
+    assert!(place.ends(0, &["history"]).out.contains("there is no way back"));
+    assert!(place.ends(0, &["history", "late-fee"]).out.lines().all(|line| !line.contains("restored")));
+}
+
+#[test]
+fn a_restore_that_fails_is_recorded_with_its_way_back() {
+    let (place, _, id) = migrated();
+    let pack = blob(&place, "packs", &id);
+    let mut bytes = fs::read(&pack).unwrap();
+    // Within the first object, which is the only old module: the index at the end stays sound.
+    bytes[70] ^= 1;
+    fs::write(&pack, bytes).unwrap();
+    let failed = place.ends(3, &in_place(&id));
+    assert!(failed.err.contains("go back to what stood there"), "{}", failed.err);
+    let history = place.ends(0, &["history"]).out;
+    assert!(history.contains("FAILED: ") && history.contains("what stood there before is"), "{history}");
+}
+
+#[test]
+fn a_restore_in_place_keeps_out_while_a_migration_is_open() {
+    let (place, _, id) = migrated();
+    let lock = fs::File::open(place.path(".tmp-work-model/lock")).unwrap();
+    lock.try_lock().unwrap();
+    let refused = place.ends(75, &in_place(&id));
+    assert!(refused.err.contains("lock") || refused.err.contains("process"), "{}", refused.err);
+    assert_eq!(place.read("model/etc/fee.conf"), "rate=5\n");
+}
+
+#[test]
+fn nothing_is_in_place_that_was_put_back() {
+    let (place, file, id) = migrated();
+    assert!(place.ends(0, &run(&file)).out.contains("nothing to do"));
+    place.ends(0, &in_place(&id));
+    let refused = place.ends(5, &run(&file));
+    assert!(refused.err.contains("half-in-place"), "the database still has it: {}", refused.err);
+    place.ends(5, &["plan", &file]);
+
+    place.ends(0, &["archive", "restore", &id, "--to", "base", "--database", "main"]);
+    fs::copy(place.path("base/main.sqlite"), place.path("model.db")).unwrap();
+    place.ends(0, &run(&file));
+    assert_eq!(place.read("model/etc/fee.conf"), "rate=5\n");
+    assert!(place.ends(0, &run(&file)).out.contains("nothing to do"));
+
+    place.write("model/etc/fee.conf", "rate=6\n");
+    place.ends(5, &run(&file));
+}
+
+#[test]
+fn what_a_later_migration_took_over_is_not_put_back_by_the_earlier() {
+    let place = Place::billing();
+    let conf = |id: &str, text: &str| {
+        let yaml = format!(
+            "schema: tmp/enhancement/v1\nid: {id}\nrevision: 1\ntitle: T\nsystem: billing\n\
+             modules:\n  - {{put: etc/fee.conf, from: files/fee.conf}}\n"
+        );
+        place.enhancement(id, &yaml);
+        place.write(&format!("{id}/files/fee.conf"), text);
+        place.ends(0, &["package", id, "-o", &format!("{id}.trigger")]);
+        place.ends(0, &run(&format!("{id}.trigger")));
+    };
+    conf("first", "first\n");
+    conf("second", "second\n");
+    let refused = place.ends(5, &run("first.trigger"));
+    assert!(refused.err.contains("second r1 changed it since"), "{}", refused.err);
+    assert_eq!(place.read("model/etc/fee.conf"), "second\n");
+    place.write("model/etc/fee.conf", "by hand\n");
+    place.ends(0, &run("second.trigger"));
+    assert_eq!(place.read("model/etc/fee.conf"), "second\n");
+}
