@@ -9,11 +9,11 @@ use serde::Serialize;
 use tmp_core::{
     ModulePath,
     database::Marker,
-    module::{Change, Content, ModuleChange},
+    module::Change,
     plan::{Plan, PlannedDatabase},
 };
-use tmp_disk::{DiskError, Observed, ObservedContent, Tree, observe};
-use tmp_migrate::{Fact, MigrationSummary, log};
+use tmp_disk::Tree;
+use tmp_migrate::{Fact, LeftModule, MigrationSummary, log};
 use tmp_sql::SqliteDatabase;
 use tmp_trigger::VerifiedTrigger;
 
@@ -25,9 +25,6 @@ use crate::{
     output::Report,
     planning, trigger,
 };
-
-/// The bit that a directory takes over from the one it is made in, whatever the plan says.
-const SET_GROUP_ID: u32 = 0o2000;
 
 /// A payload that needs no migration.
 #[derive(Debug, Serialize)]
@@ -66,7 +63,12 @@ pub(crate) fn look(
     let tree = Tree::open(&opening::disk(), Path::new(&site.root)).map_err(Failure::unexpected)?;
     let mut changed = Vec::new();
     for change in &plan.enhancement.modules {
-        if !is_as_left(&tree, change).map_err(Failure::unexpected)? {
+        let content = match &change.change {
+            Change::Put(content) => Some(content.clone()),
+            Change::Remove => None,
+        };
+        let left = LeftModule { content, by: newest.id.clone() };
+        if left.drift(&tree, &change.path).map_err(Failure::unexpected)?.is_some() {
             changed.push(&change.path);
         }
     }
@@ -100,32 +102,6 @@ fn carries(site: &Site, planned: &PlannedDatabase, marker: &Marker) -> Result<bo
     SqliteDatabase::new(planned.name.clone(), file.clone())
         .carries(marker)
         .map_err(|error| Failure::caused(Exit::PreCheck, error).rule("database"))
-}
-
-/// Whether a module is what a migration made it.
-fn is_as_left(tree: &Tree, change: &ModuleChange) -> Result<bool, DiskError> {
-    let place = tree.locate(&change.path)?;
-    let found = place.map(|place| observe(tree.disk().as_ref(), place.at())).transpose()?.flatten();
-    Ok(match (&change.change, found) {
-        (Change::Remove, found) => found.is_none(),
-        (Change::Put(_), None) => false,
-        (Change::Put(content), Some(found)) => is(content, &found),
-    })
-}
-
-fn is(content: &Content, found: &Observed) -> bool {
-    match (content, &found.content) {
-        (Content::File { digest, mode, .. }, ObservedContent::File { digest: there, .. }) => {
-            digest == there && *mode == found.stat.mode
-        }
-        (Content::Directory { mode }, ObservedContent::Directory) => {
-            (mode.bits() ^ found.stat.mode.bits()) & !SET_GROUP_ID == 0
-        }
-        (Content::Symlink { target }, ObservedContent::Symlink { target: there }) => {
-            target.as_bytes() == there.as_slice()
-        }
-        _ => false,
-    }
 }
 
 /// What later migrations changed among the modules that differ.

@@ -78,9 +78,10 @@ pub(crate) fn is_at(summary: &MigrationSummary, site: &Site) -> bool {
 }
 
 /// Whether a migration may still need the snapshot that was made before it: to be settled, or to be
-/// reversed. One that was taken back, or settled by a person, needs it no more.
+/// reversed. One that was taken back or out again, or settled by a person, needs it no more; a reversal
+/// is not reversed itself.
 pub(crate) fn needs_snapshot(summary: &MigrationSummary) -> bool {
-    !matches!(summary.phase, Phase::RolledBack | Phase::Resolved)
+    is_open(summary) || is_installed(summary)
 }
 
 /// Whether something is left to do about a migration.
@@ -88,7 +89,9 @@ pub(crate) fn is_open(summary: &MigrationSummary) -> bool {
     !matches!(summary.phase, Phase::CleanedUp | Phase::RolledBack | Phase::Resolved)
 }
 
-/// Whether a migration put its enhancement in place.
+/// Whether a migration put its enhancement in place, and none took it out again.
 pub(crate) fn is_installed(summary: &MigrationSummary) -> bool {
     matches!(summary.phase, Phase::Committed | Phase::CleanedUp)
+        && summary.reverses.is_none()
+        && summary.reversed_by.is_none()
 }

@@ -77,6 +77,20 @@ pub(crate) fn open(workplace: Workplace) -> Result<Opened, Failure> {
     })
 }
 
+/// Opens the engine of a site at which nothing is open.
+///
+/// # Errors
+/// As [`open`]; or a migration is open, which comes first.
+pub(crate) fn ready(config: &Config, site: &Site) -> Result<Engine, Failure> {
+    match open(workplace(config, site))? {
+        Opened::Ready(engine) => Ok(engine),
+        Opened::Interrupted(open) => {
+            let message = format!("migration {} is open at {site}", open.summary().id);
+            Err(Failure::new(Exit::PreCheck, message).rule("interrupted").help("`tmp recover` first"))
+        }
+    }
+}
+
 /// What the engine said when it could not go on.
 pub(crate) fn stopped(error: EngineError) -> Failure {
     let (exit, help) = match &error {

@@ -2,22 +2,21 @@
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
-use crate::{config::Site, exit::Exit, failure::Failure, output::Output};
+use crate::{exit::Exit, failure::Failure, output::Output};
 
-/// Makes sure that a person means this site: its name, as `tmp status` shows it, was given by
-/// `--confirm`, or `--yes` was, or the person types it now.
+/// Makes sure that a person means this: its name, as `tmp status` shows it, was given by `--confirm`, or
+/// `--yes` was, or the person types it now.
 ///
 /// # Errors
 /// It was not confirmed; nothing may be done.
-pub(crate) fn confirm(out: &Output, what: &str, site: &Site, given: Option<&str>) -> Result<(), Failure> {
-    let word = &site.to_string();
+pub(crate) fn confirm(out: &Output, what: &str, word: &str, given: Option<&str>) -> Result<(), Failure> {
     if out.yes() || given == Some(word) {
         return Ok(());
     }
     let refused = |message: String| {
         Failure::new(Exit::NotPermitted, message)
             .rule("not-confirmed")
-            .help(format!("type the site as `tmp status` shows it: --confirm {word}; or --yes"))
+            .help(format!("type it as `tmp status` shows it: --confirm {word}; or --yes"))
     };
     if let Some(given) = given {
         return Err(refused(format!("{what}: --confirm says {given:?}, not {word:?}")));

@@ -171,6 +171,12 @@ pub(crate) static PLAN: &[&Rule] = &[
              against the tree as it is.",
     },
     &Rule {
+        id: "built-on",
+        title: "A later migration builds on the one that is to be reversed",
+        explanation: "It names the same module or one around it, changed the same database, or requires the enhancement. \
+             It is reversed first: `tmp reverse` shows the whole set, newest first, and asks for it.",
+    },
+    &Rule {
         id: "commands",
         title: "The enhancement runs commands, which policy forbids",
         explanation: "Batch steps, checks by command, commands after a rollback and utilities run with all rights of TMP. \
@@ -189,9 +195,11 @@ pub(crate) static PLAN: &[&Rule] = &[
     },
     &Rule {
         id: "drift",
-        title: "A module is not what the enhancement expects to replace",
-        explanation: "Somebody changed the target since the enhancement was made. Nothing is overwritten that its developer \
-             did not know of: look at the difference and package again with --base against the tree as it is.",
+        title: "A module or a schema is not what the enhancement expects, or not what TMP left",
+        explanation: "Somebody changed the target since the enhancement was made, or since the last migration. Nothing is \
+             overwritten that its developer did not know of: look at the difference (`tmp drift`) and package again \
+             with --base against the tree as it is. What was changed after a migration is put back, or accepted on \
+             record: `tmp drift SITE --accept --reason WHY`.",
     },
     &Rule {
         id: "engine",
@@ -224,10 +232,29 @@ pub(crate) static PLAN: &[&Rule] = &[
         explanation: "It can be neither exchanged nor put back. `chattr -i` it, or leave it out.",
     },
     &Rule {
+        id: "journal",
+        title: "What TMP last left at the target is not known",
+        explanation: "A journal in the state directory cannot be read, so nobody can tell whether somebody changed the target \
+             since. `tmp status` names the journal.",
+    },
+    &Rule {
+        id: "no-way-back",
+        title: "A part of a migration cannot be taken out later",
+        explanation: "A SQL change that goes back by the archive of the database, or a batch step that wrote something and has \
+             no rollback command. Within the migration the archive takes them back; later it would lose what others \
+             wrote since, so that is left to a person.",
+    },
+    &Rule {
         id: "owner",
         title: "The owner of a module is unknown here, or cannot be changed",
         explanation: "`owner` names a user and a group of this machine. The owner of a directory that is there already is \
                       not changed: leave `owner` out of its entry.",
+    },
+    &Rule {
+        id: "reversal",
+        title: "A migration cannot be reversed",
+        explanation: "Only a committed migration can, once, at the site where it ran, while its journal and its archive can \
+             be read.",
     },
     &Rule {
         id: "rights",
@@ -240,6 +267,12 @@ pub(crate) static PLAN: &[&Rule] = &[
         id: "root",
         title: "The root cannot be opened",
         explanation: "It must be a directory that TMP may read and write.",
+    },
+    &Rule {
+        id: "rows",
+        title: "A reversal would change or lose rows that were written since",
+        explanation: "The roll-back scripts touch a table that somebody wrote to after the migration. Whoever decides that \
+             those rows may go names the table: `tmp reverse ID --lose TABLE`.",
     },
     &Rule {
         id: "several-databases",

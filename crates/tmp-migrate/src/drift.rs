@@ -40,7 +40,7 @@ impl Left {
     pub fn drift(&self, tree: &Tree, databases: &mut [Box<dyn Database>]) -> Result<Vec<Drift>, DiskError> {
         let mut found = Vec::new();
         for (path, left) in &self.modules {
-            found.extend(module(tree, path, left)?);
+            found.extend(left.drift(tree, path)?);
         }
         for (name, left) in &self.databases {
             if let Some(database) = databases.iter_mut().find(|database| database.name() == name) {
@@ -51,19 +51,20 @@ impl Left {
     }
 }
 
-/// How a module differs from what was left, if it does.
-///
-/// # Errors
-/// It cannot be looked at.
-pub(crate) fn module(tree: &Tree, path: &ModulePath, left: &LeftModule) -> Result<Option<Drift>, DiskError> {
-    let observed = match tree.locate(path) {
-        Ok(Some(place)) => observe(tree.disk().as_ref(), place.at())?,
-        Ok(None) => None,
-        // Its directory became something else: what was there is not there any more.
-        Err(_) => None,
-    };
-    let what = difference(left.content.as_ref(), observed.as_ref());
-    Ok(what.map(|what| Drift { subject: path.to_string(), what, left_by: left.by.clone() }))
+impl LeftModule {
+    /// How the module at `path` differs from what was left there, if it does. Reads only.
+    ///
+    /// # Errors
+    /// It cannot be looked at.
+    pub fn drift(&self, tree: &Tree, path: &ModulePath) -> Result<Option<Drift>, DiskError> {
+        let observed = match tree.locate(path) {
+            Ok(Some(place)) => observe(tree.disk().as_ref(), place.at())?,
+            // Where its directory became something else, what was there is not there any more.
+            Ok(None) | Err(_) => None,
+        };
+        let what = difference(self.content.as_ref(), observed.as_ref());
+        Ok(what.map(|what| Drift { subject: path.to_string(), what, left_by: self.by.clone() }))
+    }
 }
 
 fn difference(left: Option<&Content>, now: Option<&Observed>) -> Option<String> {

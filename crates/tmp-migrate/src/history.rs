@@ -1,6 +1,6 @@
 //! What the journals of a state directory tell, without a lock and without changing anything.
 
-use std::{path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use camino::Utf8Path;
 use serde::Serialize;
@@ -42,6 +42,10 @@ pub struct MigrationSummary {
     pub ended: Option<OffsetDateTime>,
     /// Where it is.
     pub phase: Phase,
+    /// The migration that it takes out again, where it is a reversal.
+    pub reverses: Option<MigrationId>,
+    /// The committed reversal that took it out again.
+    pub reversed_by: Option<MigrationId>,
     /// Why it turned back, if it did.
     pub cause: Option<String>,
     /// Why the rollback failed, if it did.
@@ -103,7 +107,22 @@ pub fn history(disk: &Arc<dyn Disk>, state: &Utf8Path) -> Result<History, Histor
             Err(error) => history.unreadable.push(Unreadable { id, why: crate::text(&error) }),
         }
     }
+    mark_reversed(&mut history.migrations);
     Ok(history)
+}
+
+/// Marks what a committed reversal took out.
+fn mark_reversed(migrations: &mut [MigrationSummary]) {
+    let committed =
+        |summary: &&MigrationSummary| matches!(summary.phase, Phase::Committed | Phase::CleanedUp);
+    let by: BTreeMap<MigrationId, MigrationId> = migrations
+        .iter()
+        .filter(committed)
+        .filter_map(|summary| Some((summary.reverses.clone()?, summary.id.clone())))
+        .collect();
+    for summary in migrations {
+        summary.reversed_by = by.get(&summary.id).cloned();
+    }
 }
 
 /// The plan and the whole journal of one migration.
@@ -182,6 +201,8 @@ pub(crate) fn summary(plan: &Plan, phase: Phase, records: &[Record]) -> Migratio
         started: memory.began.unwrap_or(OffsetDateTime::UNIX_EPOCH),
         ended: memory.last.filter(|_| closed),
         phase,
+        reverses: plan.reverses.as_ref().map(|reversal| reversal.migration.clone()),
+        reversed_by: None,
         cause: memory.cause,
         undo_failure: memory.undo_failure,
         intact: memory.intact,

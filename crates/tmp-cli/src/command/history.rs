@@ -75,7 +75,7 @@ fn row(summary: &MigrationSummary) -> [String; 5] {
         summary.id.to_string(),
         format!("{} r{}", summary.enhancement, summary.revision),
         format!("{}/{}/{}", summary.system, summary.environment, summary.site),
-        render::phase(summary.phase).to_owned(),
+        render::standing(summary).to_owned(),
     ]
 }
 

@@ -84,7 +84,7 @@ impl Resolve {
         prompt::confirm(
             out,
             &format!("this opens {site} for migrations again"),
-            site,
+            &site.to_string(),
             self.confirm.as_deref(),
         )?;
         let migration = interrupted.summary().id.to_string();

@@ -93,7 +93,8 @@ impl Migration<'_> {
                 let summary = interrupted.summary();
                 let (engine, outcome) = opening::settle(interrupted, &mut crew, out)?;
                 let (id, revision) = (summary.enhancement.as_str(), summary.revision.into());
-                out.report(&Ended::new(id, revision, self.site.to_string(), true, outcome));
+                let ended = Ended::new(id, revision, self.site.to_string(), true, outcome);
+                out.report(&ended.reversing(summary.reverses.is_some()));
                 match engine {
                     Ok(engine) => engine,
                     Err(exit) => return Err(blocked(self.site, &summary, exit)),

@@ -86,7 +86,7 @@ impl SiteNow {
         match (&self.open, &self.last) {
             (Some(open), _) => text += &waiting(&self.site, open, self.open_is.as_ref()),
             (None, Some(last)) => {
-                let phase = render::phase(last.phase);
+                let phase = render::standing(last);
                 push!(text, "  last       {} r{}: {phase}\n", last.enhancement, last.revision);
                 if let Some(cause) = &last.cause {
                     push!(text, "             {cause}\n");

@@ -8,6 +8,7 @@ pub(crate) mod steps;
 use comfy_table::{Table, TableStyle};
 use time::{OffsetDateTime, UtcOffset, macros::format_description};
 use tmp_core::Phase;
+use tmp_migrate::MigrationSummary;
 
 /// Bytes in the largest unit that keeps a digit before the point.
 pub(crate) fn bytes(count: u64) -> String {
@@ -31,6 +32,15 @@ pub(crate) fn bytes(count: u64) -> String {
 /// `1 module`, `2 modules`.
 pub(crate) fn count(number: u64, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+/// What became of a migration, in an operator's word.
+pub(crate) fn standing(summary: &MigrationSummary) -> &'static str {
+    match (phase(summary.phase), &summary.reverses, &summary.reversed_by) {
+        ("migrated", Some(_), _) => "reversal",
+        ("migrated", None, Some(_)) => "reversed",
+        (phase, ..) => phase,
+    }
 }
 
 /// Where a migration is, in an operator's word: whether what a committed one parked is removed yet is

@@ -16,6 +16,8 @@ pub(crate) struct Ended {
     revision: u32,
     site: String,
     recovered: bool,
+    /// Whether it took another migration out again.
+    reversal: bool,
     exit: u8,
     #[serde(flatten)]
     outcome: Outcome,
@@ -31,7 +33,20 @@ impl Ended {
         outcome: Outcome,
     ) -> Self {
         let exit = Exit::of(&outcome).code();
-        Self { enhancement: enhancement.to_owned(), revision, site, recovered, exit, outcome }
+        Self {
+            enhancement: enhancement.to_owned(),
+            revision,
+            site,
+            recovered,
+            reversal: false,
+            exit,
+            outcome,
+        }
+    }
+
+    /// The same of a migration that is a reversal, or not.
+    pub(crate) fn reversing(self, reversal: bool) -> Self {
+        Self { reversal, ..self }
     }
 }
 
@@ -43,6 +58,9 @@ impl Report for Ended {
         let report = self.outcome.report();
         let took = milliseconds(report.took_ms);
         let mut text = match &self.outcome {
+            Outcome::Committed { .. } if self.reversal => {
+                format!("REVERSED      {name} is out of {} again ({took})\n{}", self.site, figures(report))
+            }
             Outcome::Committed { .. } => {
                 format!("MIGRATED      {name} is in place at {} ({took})\n{}", self.site, figures(report))
             }

@@ -12,6 +12,7 @@ mod interrupt;
 mod kill;
 mod mount;
 mod operate;
+mod reverse;
 mod rights;
 mod rules;
 mod support;

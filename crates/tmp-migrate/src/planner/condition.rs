@@ -128,7 +128,7 @@ pub(super) fn drift(
     };
     let mut found = Vec::new();
     for (path, module) in operations.iter().flat_map(|operation| left.within(&operation.path)) {
-        match drift::module(tree, path, module) {
+        match module.drift(tree, path) {
             Ok(drift) => found.extend(drift),
             Err(error) => {
                 let help = "TMP must be able to look at the module; mend its permissions or its parent";

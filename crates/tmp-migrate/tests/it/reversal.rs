@@ -376,14 +376,12 @@ fn separated(model: &TreeModel, changes: &[Vec<trees::Change>]) -> TreeModel {
             .map(|(name, _)| name.clone())
             .collect();
         for name in others {
-            let content = heir.as_ref().map(|heir| NodeContent::HardLink(heir.clone()));
             let other = model.0.get_mut(&name).unwrap();
-            match content {
-                Some(link) => other.content = link,
-                None => {
-                    other.clone_from(&whole);
-                    heir = Some(name);
-                }
+            if let Some(heir) = &heir {
+                other.content = NodeContent::HardLink(heir.clone());
+            } else {
+                other.clone_from(&whole);
+                heir = Some(name);
             }
         }
         model.0.insert(path, whole);

@@ -7,7 +7,6 @@ use serde::Serialize;
 use tmp_archive::{Archive, Capture, EntryPath, Restored, Selection, SnapshotId, SnapshotInfo, SnapshotKind};
 use tmp_core::{DatabaseName, Mode, ModulePath, clock::Clock as _};
 use tmp_disk::{At, RealDisk, SystemClock, Tree, create_dir_durably, ensure_dirs, remove_tree};
-use tmp_migrate::Opened;
 
 use super::{failed, find};
 use crate::{
@@ -122,16 +121,8 @@ impl Restore {
             site.root,
             render::instant(info.made)
         );
-        prompt::confirm(out, &what, site, self.confirm.as_deref())?;
-        let engine = match opening::open(opening::workplace(config, site))? {
-            Opened::Ready(engine) => engine,
-            Opened::Interrupted(open) => {
-                let message = format!("migration {} is open at {site}", open.summary().id);
-                return Err(Failure::new(Exit::PreCheck, message)
-                    .rule("interrupted")
-                    .help("`tmp recover` first"));
-            }
-        };
+        prompt::confirm(out, &what, &site.to_string(), self.confirm.as_deref())?;
+        let engine = opening::ready(config, site)?;
         let paths = self.module_paths()?;
         if info.roots.is_empty() {
             return Err(Failure::new(Exit::Usage, format!("snapshot {} holds no modules", info.id)));
