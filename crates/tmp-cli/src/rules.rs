@@ -240,9 +240,9 @@ pub(crate) static PLAN: &[&Rule] = &[
     &Rule {
         id: "no-way-back",
         title: "A part of a migration cannot be taken out later",
-        explanation: "A SQL change that goes back by the archive of the database, or a batch step that wrote something and has \
-             no rollback command. Within the migration the archive takes them back; later it would lose what others \
-             wrote since, so that is left to a person.",
+        explanation: "A batch step wrote something and has no rollback command, or a SQL change has no roll-back script and what \
+             it touched cannot be written as one: a virtual table, or very many rows. Within the migration the \
+             archive takes them back; later it would lose what others wrote since, so that is left to a person.",
     },
     &Rule {
         id: "owner",
