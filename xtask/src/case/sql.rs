@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use tmp_testkit::sqlite;
+
 use crate::Done;
 
 /// One SQL change.
@@ -85,16 +87,10 @@ pub(super) fn synapse_database(release: &Path, database: &Path) -> Done {
     if database.exists() {
         fs::remove_file(database)?;
     }
-    let connection = rusqlite::Connection::open(database)?;
-    for part in PARTS {
-        let full = release.join(SCHEMA).join(part).join("full_schemas").join(FULL).join("full.sql.sqlite");
-        connection.execute_batch(&fs::read_to_string(full)?)?;
-    }
-    for change in changes(release)? {
-        connection.execute_batch(&fs::read_to_string(release.join(change))?)?;
-    }
-    connection.close().map_err(|(_, error)| error)?;
-    Ok(())
+    let schema = |part| Path::new(SCHEMA).join(part).join("full_schemas").join(FULL).join("full.sql.sqlite");
+    let files = PARTS.iter().map(schema).chain(changes(release)?);
+    let scripts = files.map(|file| fs::read_to_string(release.join(file))).collect::<Result<Vec<_>, _>>()?;
+    Ok(sqlite::build(database, scripts.iter().map(String::as_str))?)
 }
 
 /// The scripts that the newer release brings. Synapse has no roll-back scripts.
