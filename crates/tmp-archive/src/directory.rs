@@ -10,11 +10,14 @@ use std::{
 use tmp_core::{
     Mode,
     module::Kind,
-    store::{ArchiveStore, Filler},
+    store::{ArchiveStore, Filler, Hold, StoreLock},
 };
-use tmp_disk::{At, Dir, Disk, Lock, OpenFile, Rename, create_dir_durably, ensure_dirs};
+use tmp_disk::{At, Dir, Disk, Lock, OpenFile, Rename, Sharing, create_dir_durably, ensure_dirs};
 
 use crate::{ArchiveError, writer::FileWriter};
+
+/// The blob whose lock says who holds the store: the archive's format, which is written once.
+const HELD: &str = "format";
 
 /// How many bytes are written at a time.
 const BUFFER: usize = 1 << 20;
@@ -219,6 +222,16 @@ impl ArchiveStore for DirectoryStore {
 
     fn drop_cache(&self, name: &str) -> io::Result<()> {
         self.disk.drop_cache(&self.file(name)?)
+    }
+
+    /// A lock on the blob [`HELD`], which who only reads can take too. A store without it is empty.
+    fn hold(&self, how: Hold) -> io::Result<Option<StoreLock>> {
+        let sharing = match how {
+            Hold::Shared => Sharing::Shared,
+            Hold::Alone => Sharing::Exclusive,
+        };
+        let at = At::new(&self.root, HELD);
+        Ok(self.disk.try_lock_existing(at, sharing)?.map(StoreLock::new))
     }
 }
 

@@ -13,7 +13,7 @@ use tmp_disk::{
 };
 
 use crate::{
-    Archive, ArchiveError, Entry, EntryPath, FileEntry, Objects, Snapshot, SnapshotId,
+    Archive, ArchiveError, Entry, EntryPath, FileEntry, Ignored, Objects, Snapshot, SnapshotId,
     parents::Parents,
     reading::{holes, runs},
     walk::{locate, roots},
@@ -80,6 +80,7 @@ impl Archive {
             groups: HashMap::new(),
             directories: BTreeMap::new(),
             restored: Restored::default(),
+            ignored: Ignored::new(snapshot.info.ignored.iter().cloned())?,
         };
         for (path, entry) in &snapshot.entries {
             if let Entry::File(FileEntry { link_group: Some(group), .. }) = entry
@@ -109,6 +110,8 @@ struct Restore<'a> {
     /// Directories, whose attributes are set last.
     directories: BTreeMap<EntryPath, &'a Attributes>,
     restored: Restored,
+    /// What is left alone.
+    ignored: Ignored,
 }
 
 impl<'a> Restore<'a> {
@@ -145,11 +148,11 @@ impl<'a> Restore<'a> {
                 self.directories.insert(path.clone(), attributes);
                 self.directory(path, at, found)
             }
-            Entry::Symlink { target, attributes } => self.symlink(at, found, target, attributes),
+            Entry::Symlink { target, attributes } => self.symlink(path, at, found, target, attributes),
             Entry::File(file) => {
                 let first = file.link_group.and_then(|group| self.groups.get(&group)?.first().copied());
                 match first {
-                    Some(first) if first != path => self.link(first, at, found),
+                    Some(first) if first != path => self.link(first, path, at, found),
                     _ => self.file(path, at, found, file),
                 }
             }
@@ -178,16 +181,48 @@ impl<'a> Restore<'a> {
         let dir = self.disk.open_dir(at.dir, at.name).map_err(ArchiveError::disk("enter", path))?;
         for name in self.disk.list(&dir).map_err(ArchiveError::disk("list", path))? {
             let work = *path == EntryPath::root() && name.eq_ignore_ascii_case(RESERVED);
-            let archived = path.join(&name).is_ok_and(|path| self.snapshot.entries.contains_key(&path));
-            if !work && !archived {
-                remove_tree(self.disk, At::new(&dir, &name))?;
+            let inner = path
+                .join(&name)
+                .map_err(|error| ArchiveError::Name { path: path.clone(), fault: error.to_string() })?;
+            if !work && !self.snapshot.entries.contains_key(&inner) {
+                self.clear(&inner, At::new(&dir, &name))?;
             }
         }
         Ok(())
     }
 
+    /// Removes what stands at a place, but for what is ignored and the directories that hold it.
+    fn clear(&self, path: &EntryPath, at: At<'_>) -> Result<(), ArchiveError> {
+        if self.ignored.is_empty() {
+            return Ok(remove_tree(self.disk, at)?);
+        }
+        if self.ignored.has(path.as_bytes()) {
+            return Ok(());
+        }
+        let found = self.disk.stat(at).map_err(ArchiveError::disk("look at", path))?;
+        match found.map(|stat| stat.kind) {
+            None => Ok(()),
+            Some(Kind::Directory) => {
+                let dir = self.disk.open_dir(at.dir, at.name).map_err(ArchiveError::disk("enter", path))?;
+                for name in self.disk.list(&dir).map_err(ArchiveError::disk("list", path))? {
+                    let inner = path.join(&name).map_err(|error| ArchiveError::Name {
+                        path: path.clone(),
+                        fault: error.to_string(),
+                    })?;
+                    self.clear(&inner, At::new(&dir, &name))?;
+                }
+                if self.disk.list(&dir).map_err(ArchiveError::disk("list", path))?.is_empty() {
+                    self.disk.remove_dir(at).map_err(ArchiveError::disk("remove", path))?;
+                }
+                Ok(())
+            }
+            Some(_) => self.disk.remove_file(at).map_err(ArchiveError::disk("remove", path)),
+        }
+    }
+
     fn symlink(
         &mut self,
+        path: &EntryPath,
         at: At<'_>,
         found: Option<Stat>,
         target: &[u8],
@@ -198,7 +233,7 @@ impl<'a> Restore<'a> {
         if right {
             return Ok(set_attributes(self.disk, at, Kind::Symlink, attributes)?);
         }
-        self.place(at, found, &mut |disk, at| {
+        self.place(path, at, found, &mut |disk, at| {
             disk.create_symlink(at, target).map_err(DiskError::at("create", at.name))?;
             Ok(set_attributes(disk, at, Kind::Symlink, attributes)?)
         })
@@ -218,7 +253,7 @@ impl<'a> Restore<'a> {
             return Ok(set_attributes(self.disk, at, Kind::File, &file.attributes)?);
         }
         let objects = &self.objects;
-        self.place(at, found, &mut |disk, at| {
+        self.place(path, at, found, &mut |disk, at| {
             write(disk, at, path, file, objects)?;
             Ok(set_attributes(disk, at, Kind::File, &file.attributes)?)
         })?;
@@ -264,7 +299,13 @@ impl<'a> Restore<'a> {
     }
 
     /// Makes another name of a file that was restored before.
-    fn link(&mut self, first: &EntryPath, at: At<'_>, found: Option<Stat>) -> Result<(), ArchiveError> {
+    fn link(
+        &mut self,
+        first: &EntryPath,
+        path: &EntryPath,
+        at: At<'_>,
+        found: Option<Stat>,
+    ) -> Result<(), ArchiveError> {
         let missing = || ArchiveError::Changed { path: first.clone() };
         let (dir, name) = locate(self.tree, first)?.ok_or_else(missing)?;
         let from = At::new(&dir, &name);
@@ -273,7 +314,7 @@ impl<'a> Restore<'a> {
         if found.is_some_and(|found| found.identity == stat.identity) {
             return Ok(());
         }
-        self.place(at, found, &mut |disk, at| {
+        self.place(path, at, found, &mut |disk, at| {
             disk.create_link(from, at).map_err(DiskError::at("link", at.name))?;
             Ok(())
         })
@@ -282,19 +323,20 @@ impl<'a> Restore<'a> {
     /// Makes something at a place, beside it first where something else stands there.
     fn place(
         &self,
+        path: &EntryPath,
         at: At<'_>,
         found: Option<Stat>,
         make: &mut dyn FnMut(&dyn Disk, At<'_>) -> Result<(), ArchiveError>,
     ) -> Result<(), ArchiveError> {
         let (Some(stat), Some(staging)) = (found, self.staging) else {
-            remove_tree(self.disk, at)?;
+            self.clear(path, at)?;
             return make(self.disk, at);
         };
         let beside = At::new(staging, STAGED);
         remove_tree(self.disk, beside)?;
         make(self.disk, beside)?;
         if stat.kind == Kind::Directory {
-            remove_tree(self.disk, at)?;
+            self.clear(path, at)?;
         }
         self.disk.rename(beside, at, Rename::Replace).map_err(DiskError::at("put in place", at.name))?;
         Ok(())

@@ -13,7 +13,7 @@ use std::{
 
 use tmp_core::{Mode, module::Timestamp};
 
-use crate::disk::{At, Dir, Disk, Extent, FileSystem, Lock, OpenFile, Rename, Stat};
+use crate::disk::{At, Dir, Disk, Extent, FileSystem, Lock, OpenFile, Rename, Sharing, Stat};
 
 /// What goes wrong, and when. Counted are effects, from 1: calls that change something or make
 /// something durable, whether they succeed or not.
@@ -212,5 +212,9 @@ impl Disk for FaultDisk {
 
     fn try_lock(&self, at: At<'_>, note: &str) -> io::Result<Option<Lock>> {
         self.effect()?.try_lock(at, note)
+    }
+
+    fn try_lock_existing(&self, at: At<'_>, sharing: Sharing) -> io::Result<Option<Lock>> {
+        self.read()?.try_lock_existing(at, sharing)
     }
 }

@@ -34,7 +34,9 @@ mod write;
 pub use attributes::set_attributes;
 pub use barrier::Barrier;
 pub use dirs::{create_dir_durably, ensure_dirs};
-pub use disk::{At, Dir, Disk, Durability, Extent, FileSystem, Identity, Lock, OpenFile, Rename, Stat};
+pub use disk::{
+    At, Dir, Disk, Durability, Extent, FileSystem, Identity, Lock, OpenFile, Rename, Sharing, Stat,
+};
 pub use error::DiskError;
 pub use fault::{Fault, FaultDisk};
 pub use observe::{Observed, ObservedContent, digest_of, observe};

@@ -125,7 +125,7 @@ fn unknown_versions_and_other_folders_are_refused() {
         refusal("format", b"v1", b"v2"),
         refusal("format", b"tmp/archive", b"git"),
         refusal(&pack, b"PACK\n\x01", b"PACK\n\x02"),
-        refusal(&snapshot, b"snapshot/v1", b"snapshot/v7"),
+        refusal(&snapshot, b"snapshot/v2", b"snapshot/v7"),
     ];
     fs::create_dir(place.path("other")).unwrap();
     fs::write(place.path("other/readme.md"), "mine").unwrap();

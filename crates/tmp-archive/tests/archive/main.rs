@@ -3,6 +3,8 @@
 #![expect(clippy::disallowed_methods, reason = "tests build their own trees")]
 
 #[cfg(test)]
+mod coarse;
+#[cfg(test)]
 mod damage;
 #[cfg(test)]
 mod faults;
@@ -18,3 +20,5 @@ mod reading;
 mod restore;
 #[cfg(test)]
 mod tar;
+#[cfg(test)]
+mod whole;

@@ -7,19 +7,14 @@ use rustix::{
     io::{Errno, retry_on_intr},
 };
 
+use crate::disk::Sharing;
+
 /// Takes the lock without waiting; `None` when somebody else holds it. The descriptor is the lock.
 pub(super) fn try_lock(dir: &OwnedFd, name: &OsStr, note: &str) -> io::Result<Option<OwnedFd>> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let file = retry_on_intr(|| fs::openat(dir, name, flags, Mode::RUSR | Mode::WUSR))?;
-    match retry_on_intr(|| fs::flock(&file, FlockOperation::NonBlockingLockExclusive)) {
-        Ok(()) => {}
-        Err(Errno::WOULDBLOCK) => return Ok(None),
-        Err(error) => return Err(error.into()),
-    }
-    // A lock on a file that lost its name would exclude nobody.
-    let (held, named) = (fs::fstat(&file)?, fs::statat(dir, name, fs::AtFlags::SYMLINK_NOFOLLOW)?);
-    if (held.st_dev, held.st_ino) != (named.st_dev, named.st_ino) {
-        return Err(io::Error::other("the lock file was exchanged while it was being locked"));
+    if !take(dir, name, &file, FlockOperation::NonBlockingLockExclusive)? {
+        return Ok(None);
     }
     retry_on_intr(|| fs::ftruncate(&file, 0))?;
     let mut rest = note.as_bytes();
@@ -30,4 +25,33 @@ pub(super) fn try_lock(dir: &OwnedFd, name: &OsStr, note: &str) -> io::Result<Op
         rest = rest.get(written..).unwrap_or_default();
     }
     Ok(Some(file))
+}
+
+/// The same of a file that is there and is not touched.
+pub(super) fn try_lock_existing(
+    dir: &OwnedFd,
+    name: &OsStr,
+    sharing: Sharing,
+) -> io::Result<Option<OwnedFd>> {
+    let file = super::open::file(dir, name, OFlags::RDONLY)?;
+    let operation = match sharing {
+        Sharing::Shared => FlockOperation::NonBlockingLockShared,
+        Sharing::Exclusive => FlockOperation::NonBlockingLockExclusive,
+    };
+    Ok(take(dir, name, &file, operation)?.then_some(file))
+}
+
+/// Locks an open file; `false` when somebody else holds it.
+fn take(dir: &OwnedFd, name: &OsStr, file: &OwnedFd, operation: FlockOperation) -> io::Result<bool> {
+    match retry_on_intr(|| fs::flock(file, operation)) {
+        Ok(()) => {}
+        Err(Errno::WOULDBLOCK) => return Ok(false),
+        Err(error) => return Err(error.into()),
+    }
+    // A lock on a file that lost its name would exclude nobody.
+    let (held, named) = (fs::fstat(file)?, fs::statat(dir, name, fs::AtFlags::SYMLINK_NOFOLLOW)?);
+    if (held.st_dev, held.st_ino) != (named.st_dev, named.st_ino) {
+        return Err(io::Error::other("the lock file was exchanged while it was being locked"));
+    }
+    Ok(true)
 }
