@@ -49,15 +49,7 @@ impl Archive {
         Self::hold(store, Hold::Shared)
     }
 
-    /// The same for whoever removes what is needed no more: nobody else has it open meanwhile.
-    ///
-    /// # Errors
-    /// As [`Archive::open`]; [`ArchiveError::Held`] also where anybody else has it open.
-    pub fn open_alone(store: Arc<dyn ArchiveStore>) -> Result<Self, ArchiveError> {
-        Self::hold(store, Hold::Alone)
-    }
-
-    fn hold(store: Arc<dyn ArchiveStore>, how: Hold) -> Result<Self, ArchiveError> {
+    pub(crate) fn hold(store: Arc<dyn ArchiveStore>, how: Hold) -> Result<Self, ArchiveError> {
         match small(&*store, FORMAT)? {
             Some(found) if found == VERSION.as_bytes() => {}
             Some(found) => return Err(unknown(&found)),
@@ -156,6 +148,11 @@ impl Archive {
             Some(_) => Err(ArchiveError::Exists { id: *id }),
             None => Ok(()),
         }
+    }
+
+    pub(crate) fn remove_info(&self, id: &SnapshotId) -> Result<(), ArchiveError> {
+        let name = blob(id);
+        self.store.remove(&name).map_err(ArchiveError::store("remove", &name))
     }
 
     pub(crate) fn write_info(&self, info: &SnapshotInfo) -> Result<(), ArchiveError> {

@@ -16,7 +16,7 @@ use crate::{
     index::Index,
     manifest_writer::Run,
     object::Object,
-    pack::PackWriter,
+    pack::{PACK, PackWriter},
     produce::{Produced, Producer, Sources},
     shelf::Press,
     snapshot::SCHEMA,
@@ -25,10 +25,6 @@ use crate::{
     walk::roots,
     workers::Workers,
 };
-
-/// A pack ends with the object that takes it past this many bytes. What an interrupted capture has in
-/// finished packs need not be stored again by the next.
-const PACK: u64 = 64 << 20;
 
 /// The file whose times tell the clock of a file system.
 const CLOCK: &str = ".clock";

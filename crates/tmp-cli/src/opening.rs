@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, atomic::AtomicBool};
 
+use tmp_archive::ArchiveError;
 use tmp_core::{database::Database, outcome::Outcome, plan::Target};
 use tmp_disk::{Disk, RealDisk};
 use tmp_migrate::{Engine, EngineError, Interrupted, OpenError, Opened, Party, Recovered, Workplace};
@@ -63,6 +64,7 @@ pub(crate) fn open(workplace: Workplace) -> Result<Opened, Failure> {
             OpenError::OtherState { .. } => {
                 (Exit::PreCheck, "a root has one state directory; see `tmp config show --origin`")
             }
+            OpenError::Archive(ArchiveError::Held { .. }) => (Exit::NotNow, "try again when it has ended"),
             OpenError::Disk(_) | OpenError::Archive(_) => {
                 (Exit::PreCheck, "nothing was changed; see `tmp doctor`")
             }

@@ -7,9 +7,8 @@ use serde::Serialize;
 use tmp_archive::{Archive, Capture, EntryPath, Restored, Selection, SnapshotId, SnapshotInfo, SnapshotKind};
 use tmp_core::{DatabaseName, Mode, ModulePath, clock::Clock as _};
 use tmp_disk::{At, RealDisk, Tree, create_dir_durably, ensure_dirs, remove_tree};
-use tmp_migrate::Opened;
 
-use super::{failed, find};
+use super::{failed, find, ready};
 use crate::{
     clock::SystemClock,
     config::{Config, Site},
@@ -124,15 +123,7 @@ impl Restore {
             render::instant(info.made)
         );
         prompt::confirm(out, &what, info.site.as_str(), self.confirm.as_deref())?;
-        let engine = match opening::open(opening::workplace(config, site))? {
-            Opened::Ready(engine) => engine,
-            Opened::Interrupted(open) => {
-                let message = format!("migration {} is open at {site}", open.summary().id);
-                return Err(Failure::new(Exit::PreCheck, message)
-                    .rule("interrupted")
-                    .help("`tmp recover` first"));
-            }
-        };
+        let engine = ready(config, site)?;
         let paths = self.module_paths()?;
         if info.roots.is_empty() {
             return Err(Failure::new(Exit::Usage, format!("snapshot {} holds no modules", info.id)));
