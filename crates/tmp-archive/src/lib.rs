@@ -31,6 +31,7 @@ mod order;
 mod pack;
 mod parents;
 mod path;
+mod placer;
 mod produce;
 mod prune;
 mod reading;

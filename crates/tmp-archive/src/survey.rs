@@ -91,6 +91,8 @@ struct Surveyor<'a> {
     queue: Mutex<Queue>,
     wake: Condvar,
     folders: AtomicU32,
+    /// Threads that wait for work.
+    waiting: AtomicU32,
 }
 
 /// Threads that work at a time.
@@ -113,6 +115,7 @@ impl Survey {
             queue: Mutex::default(),
             wake: Condvar::new(),
             folders: AtomicU32::new(0),
+            waiting: AtomicU32::new(0),
         };
         let mut tops = Vec::with_capacity(roots.len());
         for path in roots {
@@ -188,23 +191,43 @@ impl Surveyor<'_> {
         Ok(Some(seen))
     }
 
-    /// Takes directories until there are none and nobody finds more.
+    /// Takes directories until there are none and nobody finds more. What a thread finds it goes through
+    /// itself, deepest first, but for what it gives to those that wait.
     fn work(&self) -> Result<Vec<(u32, Folder)>, ArchiveError> {
         let mut done = Vec::new();
-        while let Some(job) = self.next() {
-            let mut jobs = Vec::new();
-            let seen = self.enter(&job, &mut jobs);
-            let mut queue = self.queue();
-            queue.busy -= 1;
-            queue.failed |= seen.is_err();
-            queue.jobs.append(&mut jobs);
-            drop(queue);
-            self.wake.notify_all();
-            done.push((job.folder, seen?));
+        let mut own = Vec::new();
+        while let Some(job) = own.pop().or_else(|| self.next()) {
+            let folder = self.enter(&job, &mut own).inspect_err(|_| self.fail())?;
+            done.push((job.folder, folder));
+            if own.is_empty() {
+                self.rest();
+            } else if self.waiting.load(Ordering::Relaxed) > 0 && own.len() > 1 {
+                // The first are the highest: the most lies below them.
+                let given = own.len() / 2;
+                self.queue().jobs.extend(own.drain(..given));
+                self.wake.notify_all();
+            }
         }
         Ok(done)
     }
 
+    fn fail(&self) {
+        self.queue().failed = true;
+        self.wake.notify_all();
+    }
+
+    /// Says that this thread has nothing more of its own.
+    fn rest(&self) {
+        let mut queue = self.queue();
+        queue.busy -= 1;
+        let over = queue.busy == 0 && queue.jobs.is_empty();
+        drop(queue);
+        if over {
+            self.wake.notify_all();
+        }
+    }
+
+    /// The next directory that somebody gave away; this thread is busy from then on.
     fn next(&self) -> Option<Job> {
         let mut queue = self.queue();
         loop {
@@ -218,7 +241,9 @@ impl Surveyor<'_> {
             if queue.busy == 0 {
                 return None;
             }
+            self.waiting.fetch_add(1, Ordering::Relaxed);
             queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
         }
     }
 

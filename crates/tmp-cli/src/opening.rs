@@ -56,7 +56,9 @@ pub(crate) fn databases(site: &Site) -> Vec<Box<dyn Database>> {
 pub(crate) fn open(workplace: Workplace) -> Result<Opened, Failure> {
     Engine::open(workplace).map_err(|error| {
         let (exit, help) = match &error {
-            OpenError::Locked { .. } => (Exit::NotNow, "try again when it has ended"),
+            OpenError::Locked { .. } | OpenError::Archive(ArchiveError::Held { .. }) => {
+                (Exit::NotNow, "try again when it has ended")
+            }
             OpenError::Probe(_) => {
                 (Exit::PreCheck, "put the root and its work directory on a local disk: ext4, XFS, btrfs")
             }
@@ -64,7 +66,6 @@ pub(crate) fn open(workplace: Workplace) -> Result<Opened, Failure> {
             OpenError::OtherState { .. } => {
                 (Exit::PreCheck, "a root has one state directory; see `tmp config show --origin`")
             }
-            OpenError::Archive(ArchiveError::Held { .. }) => (Exit::NotNow, "try again when it has ended"),
             OpenError::Disk(_) | OpenError::Archive(_) => {
                 (Exit::PreCheck, "nothing was changed; see `tmp doctor`")
             }

@@ -56,7 +56,10 @@ impl Report for Compared {
     const SCHEMA: &'static str = "tmp.archive-diff/v1";
 
     fn text(&self) -> String {
-        let mut text: String = self.differences.iter().map(|line| format!("{}\n", line.text)).collect();
+        let mut text = String::new();
+        for line in &self.differences {
+            push!(text, "{}\n", line.text);
+        }
         for name in &self.databases {
             push!(text, "database {name}: another copy\n");
         }

@@ -142,9 +142,8 @@ impl Verify {
 
     fn state(&self, archive: Option<&Archive>, id: &SnapshotId) -> State {
         use tmp_archive::ArchiveError::NoSuchSnapshot;
-        let verify = |archive: &Archive| match self.read_data {
-            true => archive.verify(id, &mut |_, _| {}),
-            false => archive.check(id),
+        let verify = |archive: &Archive| {
+            if self.read_data { archive.verify(id, &mut |_, _| {}) } else { archive.check(id) }
         };
         match archive.map(verify) {
             None | Some(Err(NoSuchSnapshot { .. })) => State::Lost,
