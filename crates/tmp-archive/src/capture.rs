@@ -110,9 +110,8 @@ pub struct Progress {
 impl Archive {
     /// Makes a snapshot of a whole tree, of which only what changed since the one before is read: what has
     /// the size, the times and the inode that the stat cache remembers, and was not changed since within the
-    /// same tick of the clock. Otherwise as [`Archive::capture`]; the kind is [`SnapshotKind::System`], whatever
-    /// `capture` says, and so are the paths. The new cache is not durable, and that it cannot be written is no
-    /// error.
+    /// same tick of the clock. Otherwise as [`Archive::capture`], whatever paths it says. The new cache is not
+    /// durable, and that it cannot be written is no error.
     ///
     /// # Errors
     /// As [`Archive::capture`].
@@ -153,7 +152,7 @@ impl Archive {
             survey: &survey,
             roots,
             ignored: whole.ignored.globs(),
-            kind: SnapshotKind::System,
+            kind: capture.kind,
             manifest,
             cache: cache.as_ref().zip(before.as_ref()),
             new_cache: stamp.filter(|_| !unchanged).map(StatCacheWriter::new),

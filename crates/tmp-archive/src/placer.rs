@@ -70,6 +70,11 @@ impl<'a> Placer<'a> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether what stands at a path, and below it, is none of ours.
+    pub(crate) fn leaves_alone(&self, path: &EntryPath) -> bool {
+        self.ignored.has(path.as_bytes())
+    }
+
     /// The name of the same file that comes first, where that is another.
     pub(crate) fn first_name(&self, path: &EntryPath, entry: &Entry) -> Option<&'a EntryPath> {
         let Entry::File(FileEntry { link_group: Some(group), .. }) = entry else { return None };

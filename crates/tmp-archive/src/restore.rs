@@ -67,6 +67,23 @@ impl Archive {
         staging: Option<&Dir>,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Restored, ArchiveError> {
+        self.restore_beside(id, selection, to, staging, &Ignored::default(), progress)
+    }
+
+    /// The same beside live data: what is ignored, now or when the snapshot was made, is left alone, and so
+    /// are the directories that hold it.
+    ///
+    /// # Errors
+    /// As [`Archive::restore`].
+    pub fn restore_beside(
+        &self,
+        id: &SnapshotId,
+        selection: &Selection,
+        to: &Tree,
+        staging: Option<&Dir>,
+        ignored: &Ignored,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Restored, ArchiveError> {
         let snapshot = self.read(id)?;
         let selected = match selection {
             Selection::All => snapshot.info.roots.clone(),
@@ -83,7 +100,7 @@ impl Archive {
                 groups.entry(*group).or_default().push(path);
             }
         }
-        let ignored = Ignored::new(snapshot.info.ignored.iter().cloned())?;
+        let ignored = Ignored::new(snapshot.info.ignored.iter().chain(ignored.globs()).cloned())?;
         let placer = Placer::new(to, staging, self.objects(&snapshot.info)?, groups, ignored);
         let mut restore = Restore {
             placer: &placer,
@@ -135,7 +152,15 @@ impl<'a> Restore<'a> {
                 }
             }
             let below = snapshot.entries.range(root.clone()..);
+            let mut alone: Option<&EntryPath> = None;
             for (path, entry) in below.take_while(|(path, _)| path.is_within(root)) {
+                if alone.is_some_and(|alone| path.is_within(alone)) {
+                    continue;
+                }
+                if self.placer.leaves_alone(path) {
+                    alone = Some(path);
+                    continue;
+                }
                 self.entry(path, entry, hands)?;
                 self.entries += 1;
                 progress(self.entries, self.placer.bytes.load(Ordering::Relaxed));

@@ -286,3 +286,71 @@ fn an_archive_in_use_is_not_pruned() {
     format.unlock().unwrap();
     place.ends(0, &["archive", "prune", "--keep-last", "1"]);
 }
+
+#[test]
+fn a_database_inside_the_root_is_archived_as_one_and_left_alone() {
+    let place = Place::billing();
+    let configuration = place.read("tmp.yaml").replace("sqlite: model.db", "sqlite: model/base.db");
+    place.write("tmp.yaml", &configuration);
+    fs::rename(place.path("model.db"), place.path("model/base.db")).unwrap();
+    let connection = rusqlite::Connection::open(place.path("model/base.db")).unwrap();
+    connection.execute_batch("PRAGMA journal_mode = wal; INSERT INTO invoice (cents) VALUES (1)").unwrap();
+    let one = place.json(&["archive", "create", "model-1"])["snapshot"].as_str().unwrap().to_owned();
+    let shown = place.ends(0, &["archive", "show", &one]).out;
+    assert!(!shown.contains("base.db") && shown.contains("database  main (SQLite)"), "{shown}");
+    connection.execute_batch("INSERT INTO invoice (cents) VALUES (2)").unwrap();
+    place.write("model/lib/old.sh", "changed\n");
+    place.write("model/lib/more.sh", "more\n");
+    let back = place.json(&["archive", "restore", &one, "--in-place", "--confirm", "model-1"]);
+    assert_eq!(place.read("model/lib/old.sh"), "old\n");
+    assert!(!place.path("model/lib/more.sh").exists());
+    let rows: i64 = connection.query_row("SELECT count(*) FROM invoice", [], |row| row.get(0)).unwrap();
+    assert_eq!(rows, 4, "the database is as it was");
+    let back = back["way_back"].as_str().unwrap();
+    assert!(place.ends(0, &["archive", "list"]).out.contains("pre-restore"));
+    place.ends(0, &["archive", "restore", back, "--in-place", "--confirm", "model-1"]);
+    assert_eq!(
+        (place.read("model/lib/old.sh"), place.read("model/lib/more.sh")),
+        ("changed\n".into(), "more\n".into())
+    );
+    place.ends(0, &["archive", "restore", &one, "--to", "out", "--database", "main"]);
+    let rows: i64 = rusqlite::Connection::open(place.path("out/main.sqlite"))
+        .unwrap()
+        .query_row("SELECT count(*) FROM invoice", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(rows, 3);
+}
+
+#[test]
+fn a_create_or_prune_killed_at_any_call_leaves_the_store_whole() {
+    use tmp_testkit::stepper::{Action, Ended, Stepper};
+    let place = Place::billing();
+    place.write("model/lib/counter", "0\n");
+    place.ends(0, &["archive", "create", "model-1"]);
+    let command =
+        |words: &[&str]| Stepper::new(env!("CARGO_BIN_EXE_tmp")).args(words).current_dir(place.dir());
+    for words in [&["archive", "create", "model-1"][..], &["archive", "prune", "--keep-last", "2"][..]] {
+        let mut killed = 0;
+        // Every third call keeps the test short; every effect is stopped at in the archive's own tests.
+        for call in (1..).step_by(3) {
+            place.write("model/lib/counter", &format!("{} {call}\n", words[1]).repeat(50));
+            place.ends(0, &["archive", "create", "model-1"]);
+            let outcome = command(words).run(Action::Kill(call)).unwrap();
+            place.ends(0, &["archive", "verify", "--read-data"]);
+            if outcome.ended == Ended::Exited(0) {
+                break;
+            }
+            killed += 1;
+        }
+        assert!(killed > 5, "{killed}");
+        let json = place.json(&["archive", "create", "model-1"]);
+        place.ends(0, &["archive", "diff", json["snapshot"].as_str().unwrap(), "target", "--exit-code"]);
+        place.ends(0, &["archive", "prune", "--keep-last", "1"]);
+        let litter = |folder: &str| {
+            let entries = fs::read_dir(place.path(folder)).unwrap().map(|entry| entry.unwrap().file_name());
+            entries.filter(|name| name.to_str().unwrap().starts_with("create-")).count()
+        };
+        assert_eq!(litter("state"), 0);
+        place.ends(0, &["archive", "verify", "--read-data"]);
+    }
+}

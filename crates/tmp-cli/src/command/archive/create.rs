@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use serde::Serialize;
-use tmp_archive::{Archive, Capture, DatabaseCopy, Ignored, SnapshotId, SnapshotKind, Whole};
+use tmp_archive::{
+    Archive, Capture, Captured, DatabaseCopy, Ignored, Progress, SnapshotId, SnapshotKind, Whole,
+};
 use tmp_core::{Digest, Mode, clock::Clock as _, database::Database};
 use tmp_disk::{At, Dir, Disk as _, RealDisk, Tree, create_dir_durably, ensure_dirs, remove_tree};
 
@@ -113,12 +115,8 @@ impl Create {
         let names: Vec<String> = databases.iter().map(|database| database.name().to_string()).collect();
         let named = databases.iter().zip(&names);
         let copies: Vec<_> = named.map(|(database, name)| copy_of(&**database, &dir, name)).collect();
-        let caches = create_dir_durably(&RealDisk, state, CACHES, Mode::from_bits(0o700))
-            .map_err(Failure::unexpected)?;
         let tree = Tree::open(&opening::disk(), Path::new(&site.root)).map_err(Failure::unexpected)?;
-        let work = RealDisk.open_root(site.work.as_std_path()).map_err(Failure::unexpected)?;
         let ignored = ignored(site, &databases)?;
-        let cache = format!("stat-{}", key(site));
         let capture = Capture {
             id,
             kind: SnapshotKind::System,
@@ -132,12 +130,29 @@ impl Create {
             paths: &[],
             databases: &copies,
         };
-        let whole =
-            Whole { ignored: &ignored, cache: At::new(&caches, &cache), clock: &work, fresh: self.full };
         let mut meter = Meter::new(out, "archiving");
-        let captured = archive.capture_whole(&capture, &whole, &mut |progress| meter.tell(progress));
-        captured.map(|captured| (captured.totals, copies.len() as u64)).map_err(failed)
+        let options = (&ignored, self.full);
+        let captured =
+            incrementally(config, site, archive, &capture, options, &mut |progress| meter.tell(progress))?;
+        Ok((captured.totals, copies.len() as u64))
     }
+}
+
+/// Captures a whole site with its stat cache; all of it is read where it is to be fresh.
+pub(super) fn incrementally(
+    config: &Config,
+    site: &Site,
+    archive: &Archive,
+    capture: &Capture<'_>,
+    (ignored, fresh): (&Ignored, bool),
+    progress: &mut dyn FnMut(&Progress),
+) -> Result<Captured, Failure> {
+    let caches =
+        ensure_dirs(&RealDisk, config.state.value.join(CACHES).as_std_path()).map_err(Failure::unexpected)?;
+    let work = RealDisk.open_root(site.work.as_std_path()).map_err(Failure::unexpected)?;
+    let cache = format!("stat-{}", key(site));
+    let whole = Whole { ignored, cache: At::new(&caches, &cache), clock: &work, fresh };
+    archive.capture_whole(capture, &whole, progress).map_err(failed)
 }
 
 fn copy_of<'a>(database: &dyn Database, dir: &'a Dir, name: &'a str) -> DatabaseCopy<'a> {

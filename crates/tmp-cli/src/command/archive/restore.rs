@@ -4,11 +4,19 @@ use std::path::Path;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
-use tmp_archive::{Archive, Capture, EntryPath, Restored, Selection, SnapshotId, SnapshotInfo, SnapshotKind};
+use tmp_archive::{
+    Archive, Capture, EntryPath, Ignored, Progress, Restored, Selection, SnapshotId, SnapshotInfo,
+    SnapshotKind,
+};
 use tmp_core::{DatabaseName, Mode, ModulePath, clock::Clock as _};
 use tmp_disk::{At, RealDisk, Tree, create_dir_durably, ensure_dirs, remove_tree};
 
-use super::{failed, find, ready};
+use super::{
+    create::{self, ignored},
+    failed, find,
+    meter::Meter,
+    ready,
+};
 use crate::{
     clock::SystemClock,
     config::{Config, Site},
@@ -92,7 +100,7 @@ impl Restore {
                 ensure_dirs(&RealDisk, to.as_std_path()).map_err(Failure::unexpected)?;
                 match database {
                     Some(name) => database_to(&archive, &info, name, &to)?,
-                    None => self.modules(&archive, &info, &to, None)?,
+                    None => self.modules(&archive, &info, &to, (None, &Ignored::default()), out)?,
                 }
             }
             (None, _) => self.in_place(config, &archive, &info, out)?,
@@ -132,10 +140,10 @@ impl Restore {
         let id = super::new_id(clock.now());
         let mut record = restores::Restore::new(id, site, info.id, paths, clock.now());
         if !self.no_snapshot {
-            record.way_back = Some(way_back(archive, info, site, &record)?);
+            record.way_back = Some(way_back(config, archive, info, site, &record)?);
         }
         record.write(config)?;
-        let done = self.over(archive, info, site);
+        let done = self.over(archive, info, site, out);
         let (entries, written, bytes) = done.as_ref().map_or((0, 0, 0), Done::figures);
         let restored = Restored { entries, written, bytes };
         record.ended(clock.now(), restored, done.as_ref().err().map(ToString::to_string));
@@ -152,11 +160,18 @@ impl Restore {
         }
     }
 
-    fn over(&self, archive: &Archive, info: &SnapshotInfo, site: &Site) -> Result<Done, Failure> {
+    fn over(
+        &self,
+        archive: &Archive,
+        info: &SnapshotInfo,
+        site: &Site,
+        out: &Output,
+    ) -> Result<Done, Failure> {
+        let ignored = left_alone(info, site)?;
         let work = ensure_dirs(&RealDisk, site.work.as_std_path()).map_err(Failure::unexpected)?;
         let staging = create_dir_durably(&RealDisk, &work, STAGING, Mode::from_bits(0o700))
             .map_err(Failure::unexpected)?;
-        let done = self.modules(archive, info, &site.root, Some(&staging));
+        let done = self.modules(archive, info, &site.root, (Some(&staging), &ignored), out);
         remove_tree(&RealDisk, At::new(&work, STAGING)).map_err(Failure::unexpected)?;
         done
     }
@@ -173,15 +188,20 @@ impl Restore {
         archive: &Archive,
         info: &SnapshotInfo,
         to: &Utf8Path,
-        staging: Option<&tmp_disk::Dir>,
+        (staging, ignored): (Option<&tmp_disk::Dir>, &Ignored),
+        out: &Output,
     ) -> Result<Done, Failure> {
         let tree = Tree::open(&opening::disk(), Path::new(to)).map_err(Failure::unexpected)?;
         let paths = self.paths.iter().map(|path| EntryPath::from_bytes(path.as_bytes()));
         let paths: Vec<_> =
             paths.collect::<Result<_, _>>().map_err(|error| Failure::caused(Exit::Usage, error))?;
         let selection = if paths.is_empty() { Selection::All } else { Selection::Paths(paths) };
-        let restored =
-            archive.restore(&info.id, &selection, &tree, staging, &mut |_, _| {}).map_err(failed)?;
+        let mut meter = Meter::new(out, "restoring");
+        let (all_entries, all_bytes) = (info.totals.entries, info.totals.bytes);
+        let mut tell = |entries, bytes| meter.tell(&Progress { entries, all_entries, bytes, all_bytes });
+        let restored = archive
+            .restore_beside(&info.id, &selection, &tree, staging, ignored, &mut tell)
+            .map_err(failed)?;
         Ok(Done {
             snapshot: info.id.to_string(),
             to: to.to_owned(),
@@ -193,18 +213,32 @@ impl Restore {
     }
 }
 
+/// What a restore leaves alone beside what the snapshot says: what a whole site leaves out now. A part of a
+/// site is what a migration touches, and never live data.
+fn left_alone(info: &SnapshotInfo, site: &Site) -> Result<Ignored, Failure> {
+    if info.covers(&EntryPath::root()) {
+        ignored(site, &opening::databases(site))
+    } else {
+        Ok(Ignored::default())
+    }
+}
+
 /// Archives what a restore is about to overwrite.
 fn way_back(
+    config: &Config,
     archive: &Archive,
     info: &SnapshotInfo,
     site: &Site,
     record: &restores::Restore,
 ) -> Result<SnapshotId, Failure> {
-    let roots = info.roots.iter().map(|root| std::str::from_utf8(root.as_bytes()).ok()?.parse().ok());
+    let whole = record.paths.is_empty() && info.covers(&EntryPath::root());
     let mut paths = record.paths.clone();
-    // A snapshot of the whole tree has no path but the root, which no module has.
-    if paths.is_empty() && info.kind != SnapshotKind::System {
-        paths = roots.collect::<Option<_>>().unwrap_or_default();
+    if paths.is_empty() && !whole {
+        let path = |root: &EntryPath| {
+            let text = String::from_utf8_lossy(root.as_bytes());
+            text.parse::<ModulePath>().map_err(|error| Failure::caused(Exit::Usage, error))
+        };
+        paths = info.roots.iter().map(path).collect::<Result<_, _>>()?;
     }
     let tree = Tree::open(&opening::disk(), Path::new(&site.root)).map_err(Failure::unexpected)?;
     let capture = Capture {
@@ -220,7 +254,13 @@ fn way_back(
         paths: &paths,
         databases: &[],
     };
-    archive.capture(&capture, &mut |_, _| {}).map_err(failed)?;
+    if whole {
+        let globs = left_alone(info, site)?.globs().iter().chain(&info.ignored).cloned().collect::<Vec<_>>();
+        let ignored = Ignored::new(globs).map_err(failed)?;
+        create::incrementally(config, site, archive, &capture, (&ignored, false), &mut |_| {})?;
+    } else {
+        archive.capture(&capture, &mut |_, _| {}).map_err(failed)?;
+    }
     Ok(record.id)
 }
 

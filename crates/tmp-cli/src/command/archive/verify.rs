@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use tmp_archive::{Archive, Listing, SnapshotId};
+use tmp_archive::{Archive, Listing, Progress, SnapshotId};
 use tmp_migrate::History;
 
-use super::{failed, open, the_one};
+use super::{failed, meter::Meter, open, the_one};
 use crate::{
     config::Config,
     exit::Exit,
@@ -130,20 +130,29 @@ impl Verify {
             strangers.clear();
             unreadable.clear();
         }
-        let look = |(id, needed_by): (SnapshotId, Vec<String>)| Looked {
+        let mut look = |(id, needed_by): (SnapshotId, Vec<String>)| Looked {
             snapshot: id.to_string(),
-            state: self.state(archive.as_ref(), &id),
+            state: self.state(archive.as_ref(), &id, out),
             needed_by,
         };
-        let verified = Verified { snapshots: all.into_iter().map(look).collect(), strangers, unreadable };
+        let snapshots = all.into_iter().map(&mut look).collect();
+        let verified = Verified { snapshots, strangers, unreadable };
         out.report(&verified);
         Ok(verified.exit())
     }
 
-    fn state(&self, archive: Option<&Archive>, id: &SnapshotId) -> State {
+    fn state(&self, archive: Option<&Archive>, id: &SnapshotId, out: &Output) -> State {
         use tmp_archive::ArchiveError::NoSuchSnapshot;
         let verify = |archive: &Archive| {
-            if self.read_data { archive.verify(id, &mut |_, _| {}) } else { archive.check(id) }
+            if !self.read_data {
+                return archive.check(id);
+            }
+            let totals = archive.info(id).map(|info| info.totals).unwrap_or_default();
+            let mut meter = Meter::new(out, "reading back");
+            archive.verify(id, &mut |entries, bytes| {
+                let (all_entries, all_bytes) = (totals.entries, totals.bytes);
+                meter.tell(&Progress { entries, all_entries, bytes, all_bytes });
+            })
         };
         match archive.map(verify) {
             None | Some(Err(NoSuchSnapshot { .. })) => State::Lost,
