@@ -19,6 +19,7 @@ use crate::{
     parents::Parents,
     reading::{holes, runs},
     restore::PRIVATE,
+    trusted::Trusted,
     walk::locate,
 };
 
@@ -37,6 +38,7 @@ pub(crate) struct Placer<'a> {
     groups: HashMap<u64, Vec<&'a EntryPath>>,
     /// What is left alone.
     ignored: Ignored,
+    trusted: Trusted<'a>,
     staged: AtomicU64,
     /// Files that were written.
     pub(crate) written: AtomicU64,
@@ -51,6 +53,7 @@ impl<'a> Placer<'a> {
         objects: Objects<'a>,
         groups: HashMap<u64, Vec<&'a EntryPath>>,
         ignored: Ignored,
+        trusted: Trusted<'a>,
     ) -> Self {
         Self {
             disk: &**tree.disk(),
@@ -60,6 +63,7 @@ impl<'a> Placer<'a> {
             kept: Mutex::default(),
             groups,
             ignored,
+            trusted,
             staged: AtomicU64::new(0),
             written: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
@@ -91,6 +95,12 @@ impl<'a> Placer<'a> {
         let dir = parents.of(path)?;
         let at = At::new(&dir, path.name());
         let found = self.disk.stat(at).map_err(ArchiveError::disk("look at", path))?;
+        if let Some(stat) = found
+            && self.trusted.vouches(path, &stat)
+            && self.kept().insert(stat.identity)
+        {
+            return Ok(());
+        }
         match entry {
             Entry::Absent | Entry::Directory { .. } => Ok(()),
             Entry::Symlink { target, attributes } => self.symlink(path, at, found, target, attributes),
@@ -112,7 +122,7 @@ impl<'a> Placer<'a> {
         let right = found.is_some_and(|stat| stat.kind == Kind::Symlink && stat.links == 1)
             && self.disk.read_link(at).map_err(DiskError::at("read the link", at.name))? == target;
         if right {
-            return Ok(set_attributes(self.disk, at, Kind::Symlink, attributes)?);
+            return settle(self.disk, at, Kind::Symlink, attributes);
         }
         self.place(path, at, found, &mut |disk, at| {
             disk.create_symlink(at, target).map_err(DiskError::at("create", at.name))?;
@@ -131,7 +141,7 @@ impl<'a> Placer<'a> {
             && self.is_right(path, at, &stat, file)?
             && self.kept().insert(stat.identity)
         {
-            return Ok(set_attributes(self.disk, at, Kind::File, &file.attributes)?);
+            return settle(self.disk, at, Kind::File, &file.attributes);
         }
         let objects = &self.objects;
         self.place(path, at, found, &mut |disk, at| {
@@ -254,6 +264,26 @@ impl<'a> Placer<'a> {
             Some(_) => self.disk.remove_file(at).map_err(ArchiveError::disk("remove", path)),
         }
     }
+}
+
+/// Makes the attributes of what stands at a place these, where they are not. What is right is not set again:
+/// that would change its change time, and the next archive would read it.
+pub(crate) fn settle(
+    disk: &dyn Disk,
+    at: At<'_>,
+    kind: Kind,
+    wanted: &Attributes,
+) -> Result<(), ArchiveError> {
+    let right = || {
+        let Some(stat) = disk.stat(at)? else { return Ok(false) };
+        let same = (kind == Kind::Symlink || stat.mode == wanted.mode)
+            && (stat.uid, stat.gid, stat.mtime) == (wanted.uid, wanted.gid, wanted.mtime);
+        Ok::<_, std::io::Error>(same && (kind == Kind::Symlink || disk.xattrs(at)? == wanted.xattrs))
+    };
+    if right().map_err(DiskError::at("look at", at.name))? {
+        return Ok(());
+    }
+    Ok(set_attributes(disk, at, kind, wanted)?)
 }
 
 fn write(

@@ -15,13 +15,15 @@ use tmp_core::{
     module::{Attributes, Kind},
     path::RESERVED,
 };
-use tmp_disk::{At, Dir, Stat, Tree, set_attributes};
+use tmp_disk::{At, Dir, Stat, Tree};
 
 use crate::{
     Archive, ArchiveError, Entry, EntryPath, FileEntry, Ignored, Snapshot, SnapshotId,
     parents::Parents,
-    placer::Placer,
+    placer::{Placer, settle},
+    stat_cache::StatCache,
     survey::workers,
+    trusted::Trusted,
     walk::{locate, roots},
 };
 
@@ -43,6 +45,15 @@ pub struct Restored {
     pub written: u64,
     /// Bytes of these files.
     pub bytes: u64,
+}
+
+/// What a restore over a live tree has to know.
+#[derive(Debug)]
+pub struct Beside<'a> {
+    /// Paths that are left alone beside those that the snapshot ignores.
+    pub ignored: &'a Ignored,
+    /// Where the stat cache of the tree lies, if it has one.
+    pub cache: Option<At<'a>>,
 }
 
 impl Archive {
@@ -67,11 +78,12 @@ impl Archive {
         staging: Option<&Dir>,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Restored, ArchiveError> {
-        self.restore_beside(id, selection, to, staging, &Ignored::default(), progress)
+        let beside = Beside { ignored: &Ignored::default(), cache: None };
+        self.restore_beside(id, selection, to, staging, &beside, progress)
     }
 
-    /// The same beside live data: what is ignored, now or when the snapshot was made, is left alone, and so
-    /// are the directories that hold it.
+    /// The same over a live tree: what is ignored, now or when the snapshot was made, is left alone, and so
+    /// are the directories that hold it; what a stat cache vouches for is not read.
     ///
     /// # Errors
     /// As [`Archive::restore`].
@@ -81,7 +93,7 @@ impl Archive {
         selection: &Selection,
         to: &Tree,
         staging: Option<&Dir>,
-        ignored: &Ignored,
+        beside: &Beside<'_>,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Restored, ArchiveError> {
         let snapshot = self.read(id)?;
@@ -100,8 +112,12 @@ impl Archive {
                 groups.entry(*group).or_default().push(path);
             }
         }
-        let ignored = Ignored::new(snapshot.info.ignored.iter().chain(ignored.globs()).cloned())?;
-        let placer = Placer::new(to, staging, self.objects(&snapshot.info)?, groups, ignored);
+        let globs = snapshot.info.ignored.iter().chain(beside.ignored.globs());
+        let ignored = Ignored::new(globs.cloned())?;
+        let cache = beside.cache.and_then(|at| StatCache::read(&**to.disk(), at));
+        let trusted = cache.map(|cache| Trusted::new(self, &snapshot, &cache)).unwrap_or_default();
+        let objects = self.objects(&snapshot.info)?;
+        let placer = Placer::new(to, staging, objects, groups, ignored, trusted);
         let mut restore = Restore {
             placer: &placer,
             snapshot: &snapshot,
@@ -236,7 +252,7 @@ impl<'a> Restore<'a> {
         for (path, attributes) in self.directories.iter().rev() {
             let place = locate(tree, path)?;
             let (dir, name) = place.ok_or_else(|| ArchiveError::Changed { path: path.clone() })?;
-            set_attributes(disk, At::new(&dir, &name), Kind::Directory, attributes)?;
+            settle(disk, At::new(&dir, &name), Kind::Directory, attributes)?;
         }
         disk.sync_all(tree.root()).map_err(ArchiveError::disk("make durable", &EntryPath::root()))?;
         let count = |number: &AtomicU64| number.load(Ordering::Relaxed);

@@ -63,6 +63,11 @@ impl Record<'_> {
         self.flags & RACY == 0 && self.flags & 0xf == kind(stat.kind) && self.key == key(stat)
     }
 
+    /// Whether an entry that looks like it is what was archived.
+    pub(crate) fn is_trusted(&self) -> bool {
+        self.flags & RACY == 0
+    }
+
     /// What it looked like.
     pub(crate) fn key(&self) -> Option<[u8; KEY]> {
         self.key.first_chunk().copied()
@@ -153,6 +158,27 @@ impl StatCache {
     /// The record of the root.
     pub(crate) fn root(&self) -> Option<(u64, Record<'_>)> {
         self.folder(self.top).next()
+    }
+
+    /// Goes through all records in the order of the manifest, each with its path.
+    pub(crate) fn each(&self, visit: &mut dyn FnMut(&[u8], &Record<'_>)) {
+        let mut open = vec![(self.folder(self.top), 0)];
+        let mut path = Vec::new();
+        while let Some((records, above)) = open.last_mut() {
+            path.truncate(*above);
+            let Some((_, record)) = records.next() else {
+                open.pop();
+                continue;
+            };
+            if !path.is_empty() {
+                path.push(b'/');
+            }
+            path.extend_from_slice(record.name);
+            visit(&path, &record);
+            if let Some(folder) = record.folder {
+                open.push((self.folder(folder), path.len()));
+            }
+        }
     }
 
     /// The record at a place.

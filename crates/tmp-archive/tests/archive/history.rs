@@ -250,5 +250,5 @@ fn a_restore_killed_at_any_effect_is_ended_by_the_next() {
         drop((over, tree));
         copy(&history.place, "kept", "root");
     }
-    assert!(at > 10, "{at}");
+    assert!(at > 6, "{at}");
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use proptest::prelude::*;
-use tmp_archive::{Archive, Captured, Ignored, Selection, Whole};
+use tmp_archive::{Archive, Beside, Captured, Ignored, Selection, Whole};
 use tmp_disk::{At, Dir, Disk, Fault, FaultDisk, Tree};
 use tmp_testkit::{
     trees::{TreeModel, build, tree},
@@ -328,4 +328,62 @@ fn over(site: &Site, archive: &Archive, number: u128, model: &TreeModel, tree: &
     build(model, fresh.path()).unwrap();
     archive.capture(&whole(1000 + number, &fresh), &mut quiet).unwrap();
     archive.restore(&id(1000 + number), &Selection::All, tree, None, &mut quiet).unwrap();
+}
+
+/// Restores over the tree with the cache's help.
+fn put_back(site: &Site, archive: &Archive, number: u128, tree: &Tree) -> tmp_archive::Restored {
+    let ignored = Ignored::default();
+    let beside = Beside { ignored: &ignored, cache: Some(At::new(&site.work, "cache")) };
+    let staging = site.place.tree("staging");
+    archive
+        .restore_beside(&id(number), &Selection::All, tree, Some(staging.root()), &beside, &mut quiet)
+        .unwrap()
+}
+
+#[test]
+fn putting_back_writes_only_what_differs_and_touches_nothing_else() {
+    let site = Site::new();
+    let tree = system(&site, 300);
+    let archive = site.place.archive();
+    site.create(&archive, 1, &tree, &[]);
+    let before = fingerprint(tree.path()).unwrap();
+    tick(&site);
+    let untouched = || fs::metadata(tree.path().join("dir-02/file-2")).unwrap().ctime_nsec();
+    let ctime = untouched();
+    fs::write(tree.path().join("dir-03/file-3"), b"changed").unwrap();
+    fs::remove_file(tree.path().join("dir-05/file-5")).unwrap();
+    fs::write(tree.path().join("dir-05/new"), b"new").unwrap();
+    fs::set_permissions(tree.path().join("dir-07/file-7"), fs::Permissions::from_mode(0o600)).unwrap();
+    let same_size = fs::read(tree.path().join("dir-09/file-9")).unwrap();
+    fs::write(tree.path().join("dir-09/file-9"), vec![b'x'; same_size.len()]).unwrap();
+    for round in [1, 2] {
+        if round == 2 {
+            // With the cache of another snapshot than the one that is put back.
+            fs::write(tree.path().join("dir-03/file-3"), b"changed again").unwrap();
+            tick(&site);
+            site.create(&archive, 2, &tree, &[]);
+        }
+        let restored = put_back(&site, &archive, 1, &tree);
+        assert_eq!(restored.written, if round == 1 { 3 } else { 1 });
+        assert_eq!(diff(&before, &fingerprint(tree.path()).unwrap()), [""; 0]);
+        assert_eq!(archive.compare(&id(1), &tree).unwrap(), []);
+        assert_eq!(untouched(), ctime, "what was right was not touched");
+    }
+}
+
+#[test]
+fn putting_back_does_not_believe_a_cache_that_lies() {
+    let mut site = Site::new();
+    system(&site, 3);
+    site.place.disk = Arc::new(Coarse(Arc::clone(&site.place.disk)));
+    let tree = Tree::open(&site.place.disk, &site.place.path("root")).unwrap();
+    site.work = site.place.disk.open_root(&site.place.path("work")).unwrap();
+    let file = tree.path().join("file");
+    fs::write(&file, b"before").unwrap();
+    let archive = site.place.archive();
+    site.create(&archive, 1, &tree, &[]);
+    // Within the tick: it looks the same and is another.
+    fs::write(&file, b"after!").unwrap();
+    put_back(&site, &archive, 1, &tree);
+    assert_eq!(fs::read(&file).unwrap(), b"before");
 }

@@ -147,12 +147,17 @@ pub(super) fn incrementally(
     (ignored, fresh): (&Ignored, bool),
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<Captured, Failure> {
-    let caches =
-        ensure_dirs(&RealDisk, config.state.value.join(CACHES).as_std_path()).map_err(Failure::unexpected)?;
+    let (caches, cache) = cache(config, site)?;
     let work = RealDisk.open_root(site.work.as_std_path()).map_err(Failure::unexpected)?;
-    let cache = format!("stat-{}", key(site));
     let whole = Whole { ignored, cache: At::new(&caches, &cache), clock: &work, fresh };
     archive.capture_whole(capture, &whole, progress).map_err(failed)
+}
+
+/// Where the stat cache of a site lies.
+pub(super) fn cache(config: &Config, site: &Site) -> Result<(Dir, String), Failure> {
+    let caches =
+        ensure_dirs(&RealDisk, config.state.value.join(CACHES).as_std_path()).map_err(Failure::unexpected)?;
+    Ok((caches, format!("stat-{}", key(site))))
 }
 
 fn copy_of<'a>(database: &dyn Database, dir: &'a Dir, name: &'a str) -> DatabaseCopy<'a> {

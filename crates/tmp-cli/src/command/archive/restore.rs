@@ -5,7 +5,7 @@ use std::path::Path;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 use tmp_archive::{
-    Archive, Capture, EntryPath, Ignored, Progress, Restored, Selection, SnapshotId, SnapshotInfo,
+    Archive, Beside, Capture, EntryPath, Ignored, Progress, Restored, Selection, SnapshotId, SnapshotInfo,
     SnapshotKind,
 };
 use tmp_core::{DatabaseName, Mode, ModulePath, clock::Clock as _};
@@ -98,9 +98,11 @@ impl Restore {
                     return Err(Failure::new(Exit::Usage, message).rule("never-overwritten"));
                 }
                 ensure_dirs(&RealDisk, to.as_std_path()).map_err(Failure::unexpected)?;
-                match database {
-                    Some(name) => database_to(&archive, &info, name, &to)?,
-                    None => self.modules(&archive, &info, &to, (None, &Ignored::default()), out)?,
+                if let Some(name) = database {
+                    database_to(&archive, &info, name, &to)?
+                } else {
+                    let beside = Beside { ignored: &Ignored::default(), cache: None };
+                    self.modules(&archive, &info, &to, (None, &beside), out)?
                 }
             }
             (None, _) => self.in_place(config, &archive, &info, out)?,
@@ -143,7 +145,7 @@ impl Restore {
             record.way_back = Some(way_back(config, archive, info, site, &record)?);
         }
         record.write(config)?;
-        let done = self.over(archive, info, site, out);
+        let done = self.over(config, archive, info, site, out);
         let (entries, written, bytes) = done.as_ref().map_or((0, 0, 0), Done::figures);
         let restored = Restored { entries, written, bytes };
         record.ended(clock.now(), restored, done.as_ref().err().map(ToString::to_string));
@@ -162,16 +164,19 @@ impl Restore {
 
     fn over(
         &self,
+        config: &Config,
         archive: &Archive,
         info: &SnapshotInfo,
         site: &Site,
         out: &Output,
     ) -> Result<Done, Failure> {
         let ignored = left_alone(info, site)?;
+        let (caches, cache) = create::cache(config, site)?;
+        let beside = Beside { ignored: &ignored, cache: Some(At::new(&caches, &cache)) };
         let work = ensure_dirs(&RealDisk, site.work.as_std_path()).map_err(Failure::unexpected)?;
         let staging = create_dir_durably(&RealDisk, &work, STAGING, Mode::from_bits(0o700))
             .map_err(Failure::unexpected)?;
-        let done = self.modules(archive, info, &site.root, (Some(&staging), &ignored), out);
+        let done = self.modules(archive, info, &site.root, (Some(&staging), &beside), out);
         remove_tree(&RealDisk, At::new(&work, STAGING)).map_err(Failure::unexpected)?;
         done
     }
@@ -188,7 +193,7 @@ impl Restore {
         archive: &Archive,
         info: &SnapshotInfo,
         to: &Utf8Path,
-        (staging, ignored): (Option<&tmp_disk::Dir>, &Ignored),
+        (staging, beside): (Option<&tmp_disk::Dir>, &Beside<'_>),
         out: &Output,
     ) -> Result<Done, Failure> {
         let tree = Tree::open(&opening::disk(), Path::new(to)).map_err(Failure::unexpected)?;
@@ -200,7 +205,7 @@ impl Restore {
         let (all_entries, all_bytes) = (info.totals.entries, info.totals.bytes);
         let mut tell = |entries, bytes| meter.tell(&Progress { entries, all_entries, bytes, all_bytes });
         let restored = archive
-            .restore_beside(&info.id, &selection, &tree, staging, ignored, &mut tell)
+            .restore_beside(&info.id, &selection, &tree, staging, beside, &mut tell)
             .map_err(failed)?;
         Ok(Done {
             snapshot: info.id.to_string(),
