@@ -30,7 +30,7 @@ const SET: [(&str, &str); 6] = [
 ];
 
 /// What every call of git begins with.
-const ALWAYS: [&str; 7] = [
+const ALWAYS: [&str; 9] = [
     "--no-pager",
     "--no-optional-locks",
     "--no-replace-objects",
@@ -38,6 +38,9 @@ const ALWAYS: [&str; 7] = [
     "core.quotepath=off",
     "-c",
     "core.hooksPath=/dev/null",
+    // What is larger is streamed by git too, where it is not stored as a difference from something else.
+    "-c",
+    "core.bigFileThreshold=16m",
 ];
 
 /// Git did not answer.

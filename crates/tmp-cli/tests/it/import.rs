@@ -93,17 +93,32 @@ fn migrates(place: &Place, old: &str, new: &str) {
     );
 }
 
+/// Commits what was imported, and packages it from the commit and from a clean checkout of it.
+fn packages_alike(place: &Place) {
+    let repo = place.path("repo");
+    let text = place.read("moved/enhancement.yaml");
+    let text: String = text.split_inclusive('\n').filter(|line| !line.starts_with("label:")).collect();
+    fs::rename(place.path("moved"), repo.join("moved")).unwrap();
+    fs::write(repo.join("moved/enhancement.yaml"), text).unwrap();
+    let id = commit(&repo);
+    checkout(&repo, &id, "moved", &place.path("clean"));
+    fs::remove_dir_all(repo.join("moved")).unwrap();
+    let clean = place.json(&["package", "clean", "-o", "clean.trigger"]);
+    let label = place.json(&["package", "repo/moved", "--from-git", &id, "-o", "label.trigger"]);
+    assert!(clean["payload"].is_string() && clean["payload"] == label["payload"], "{clean}\n{label}");
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_difference_leads_from_old_to_new(
-        (old, changed) in trees::tree(14).prop_flat_map(|old| {
+        (old, changed) in trees::tree(24).prop_flat_map(|old| {
             let new = trees::changes(old.clone(), 8).prop_map({
                 let old = old.clone();
                 move |changes| trees::apply(&old, &changes)
             });
-            (Just(old), prop_oneof![new, trees::tree(14)])
+            (Just(old), prop_oneof![1 => new, 2 => trees::tree(24)])
         })
     ) {
         let place = place();
@@ -113,6 +128,7 @@ proptest! {
         let tree = |id: &str| git_command(&place.path("repo")).args(["rev-parse", "--verify", &format!("{id}:system")]).output().unwrap();
         prop_assume!(tree(&old).status.success() && tree(&new).status.success());
         migrates(&place, &old, &new);
+        packages_alike(&place);
     }
 }
 
