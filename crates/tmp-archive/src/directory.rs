@@ -229,7 +229,7 @@ impl ArchiveStore for DirectoryStore {
         self.disk.drop_cache(&self.file(name)?)
     }
 
-    /// A lock on the blob [`HELD`], which who only reads can take too. A store without it is empty.
+    /// A lock on the blob `format`, which who only reads can take too. A store without it is empty.
     fn hold(&self, how: Hold) -> io::Result<Option<StoreLock>> {
         let sharing = match how {
             Hold::Shared => Sharing::Shared,

@@ -28,7 +28,7 @@ pub(crate) fn read(
     info: &SnapshotInfo,
 ) -> Result<BTreeMap<EntryPath, Entry>, ArchiveError> {
     let name = format!("the manifest of snapshot {}", info.id);
-    let mut reader = Reader { info, objects, entries: BTreeMap::new(), last: None };
+    let mut reader = Reader { info, objects, entries: Vec::new(), open: Vec::new() };
     let mut partial = Vec::new();
     for (digest, length) in &info.manifest.pieces {
         let bytes = objects.object(digest)?;
@@ -52,19 +52,28 @@ pub(crate) fn read(
 struct Reader<'a> {
     info: &'a SnapshotInfo,
     objects: &'a Objects<'a>,
-    entries: BTreeMap<EntryPath, Entry>,
-    last: Option<EntryPath>,
+    /// In order.
+    entries: Vec<(EntryPath, Entry)>,
+    /// The directories that hold the last entry, outermost first: places in `entries`.
+    open: Vec<usize>,
 }
 
 impl Reader<'_> {
     fn line(&mut self, line: &[u8]) -> Result<(), String> {
         let (path, entry) = parse(line)?;
-        if self.last.as_ref().is_some_and(|last| *last >= path) {
+        if self.entries.last().is_some_and(|(last, _)| *last >= path) {
             return Err(format!("{path} is out of order"));
         }
-        let parent = path.parent().and_then(|parent| self.entries.get(&parent));
+        // Nothing that comes later is in a directory that does not hold this.
+        while let Some((open, _)) = self.open.last().and_then(|at| self.entries.get(*at)) {
+            if path.is_within(open) {
+                break;
+            }
+            self.open.pop();
+        }
+        let above = self.open.last().and_then(|at| self.entries.get(*at));
         let is_root = self.info.roots.binary_search(&path).is_ok();
-        if !is_root && !matches!(parent, Some(Entry::Directory { .. })) {
+        if !is_root && !above.is_some_and(|(open, _)| open.holds(&path)) {
             return Err(format!("{path} is in no directory of the snapshot"));
         }
         if !is_root && entry == Entry::Absent {
@@ -73,8 +82,10 @@ impl Reader<'_> {
         if let Entry::File(file) = &entry {
             self.check(file).map_err(|fault| format!("{path}: {fault}"))?;
         }
-        self.last = Some(path.clone());
-        self.entries.insert(path, entry);
+        if matches!(entry, Entry::Directory { .. }) {
+            self.open.push(self.entries.len());
+        }
+        self.entries.push((path, entry));
         Ok(())
     }
 
@@ -100,15 +111,16 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn finish(mut self) -> Result<BTreeMap<EntryPath, Entry>, String> {
-        if let Some(root) = self.info.roots.iter().find(|root| !self.entries.contains_key(*root)) {
+    fn finish(self) -> Result<BTreeMap<EntryPath, Entry>, String> {
+        let mut entries: BTreeMap<_, _> = self.entries.into_iter().collect();
+        if let Some(root) = self.info.roots.iter().find(|root| !entries.contains_key(*root)) {
             return Err(format!("{root} has no entry"));
         }
-        if self.entries.len() as u64 != self.info.totals.entries {
+        if entries.len() as u64 != self.info.totals.entries {
             return Err("it has another number of entries than the snapshot says".to_owned());
         }
-        settle_groups(&mut self.entries)?;
-        Ok(self.entries)
+        settle_groups(&mut entries)?;
+        Ok(entries)
     }
 }
 

@@ -86,6 +86,13 @@ impl EntryPath {
         self.0.split(|byte| *byte == b'/').filter(|component| !component.is_empty())
     }
 
+    /// Whether `other` is directly in this directory.
+    pub(crate) fn holds(&self, other: &Self) -> bool {
+        let begin = if self.0.is_empty() { 0 } else { self.0.len() + 1 };
+        let name = other.0.get(begin..).unwrap_or_default();
+        !name.is_empty() && !name.contains(&b'/') && other.is_within(self)
+    }
+
     /// Whether this is `other` or lies below it.
     pub fn is_within(&self, other: &Self) -> bool {
         let rest = self.0.strip_prefix(&*other.0);
@@ -205,6 +212,10 @@ mod tests {
         assert_eq!(EntryPath::root().join(OsStr::new("a")).unwrap(), path(b"a"));
         assert!(path(b"a/b").is_within(&path(b"a")) && path(b"a").is_within(&EntryPath::root()));
         assert!(!path(b"ab").is_within(&path(b"a")));
+        assert!(path(b"a").holds(&path(b"a/b")) && EntryPath::root().holds(&path(b"a")));
+        for other in [&b"a"[..], b"a/b/c", b"ab", b"", b"b"] {
+            assert!(!path(b"a").holds(&path(other)), "{other:?}");
+        }
         assert_eq!(path(b"\xffb\x1b\xc3\xbc").to_string(), "\\xffb\\u{1b}ü");
     }
 }

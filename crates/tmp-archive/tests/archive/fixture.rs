@@ -61,3 +61,20 @@ fn version_1() {
     let Some(Entry::File(file)) = snapshot.entry(&path) else { panic!("no file") };
     assert_eq!(file.content.pieces, [None, None], "holes take no room");
 }
+
+#[test]
+fn version_2() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/archive/fixtures/v2");
+    let archive = Archive::open(Arc::new(ReadOnly(folder))).unwrap();
+    let [info] = archive.list().unwrap().try_into().unwrap();
+    assert_eq!(
+        (info.schema.as_str(), info.ignored.as_slice()),
+        ("tmp/snapshot/v2", &["var/**".to_owned()][..])
+    );
+    let verified = archive.verify(&info.id, &mut quiet).unwrap();
+    assert_eq!((verified.entries, verified.bytes), (9, 3_597_156));
+    let snapshot = archive.read(&info.id).unwrap();
+    let kinds: Vec<_> =
+        snapshot.entries.iter().map(|(path, entry)| format!("{path}: {}", entry.kind())).collect();
+    insta::assert_snapshot!(kinds.join("\n"));
+}
