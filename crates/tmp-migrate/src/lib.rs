@@ -27,6 +27,7 @@ mod history;
 mod http;
 mod journal;
 mod planner;
+pub mod rehearse;
 mod survivors;
 mod workplace;
 

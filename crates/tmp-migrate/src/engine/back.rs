@@ -20,6 +20,9 @@ use crate::journal::{Fact, PreparedSite};
 /// The archived database in the migration's folder, while it is put back.
 const COPY: &str = "database-restore";
 
+/// How the finding begins that tells that the roll-back scripts did not lead back.
+pub(crate) const BY_ARCHIVE: &str = "the database goes back by its archive: ";
+
 impl Run<'_, '_> {
     /// Ends a migration that turned round before its commit point.
     pub(super) fn turn_back(&mut self, trouble: Trouble) -> Result<Outcome, EngineError> {
@@ -152,7 +155,9 @@ impl Run<'_, '_> {
         let Some(marker) = self.memory.prepared.as_ref().and_then(|prepared| prepared.marker.clone()) else {
             return Ok(None);
         };
-        let (Some(before), Some(committed)) = (self.memory.before.clone(), self.memory.after.as_deref().cloned()) else {
+        let (Some(before), Some(committed)) =
+            (self.memory.before.clone(), self.memory.after.as_deref().cloned())
+        else {
             return Err(Stuck::InDoubt("the journal has no fingerprint of the database".into()));
         };
         let scripts_failed = match scripts {
@@ -169,7 +174,7 @@ impl Run<'_, '_> {
                 }
             }
         };
-        self.finding(format!("the database goes back by its archive: {scripts_failed}"));
+        self.finding(format!("{BY_ARCHIVE}{scripts_failed}"));
         self.restore_database(&marker, &committed, &scripts_failed).map(|undone| Some(undone.into()))
     }
 

@@ -31,7 +31,10 @@ impl Run<'_, '_> {
         let since = self.site.clock().elapsed();
         let kept = match self.memory.snapshot.map(|id| self.site.archive.read(&id)) {
             Some(Err(error)) => {
-                self.finding(format!("the archive of this migration cannot be read: {}", crate::text(&error)));
+                self.finding(format!(
+                    "the archive of this migration cannot be read: {}",
+                    crate::text(&error)
+                ));
                 empty(self.site, self.plan, &|_, _, _| Ok(true))
             }
             Some(Ok(snapshot)) => {

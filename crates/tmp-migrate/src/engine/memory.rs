@@ -116,5 +116,7 @@ impl Memory {
 
 /// What a person is told of something that was kept.
 pub(super) fn kept_finding(path: &str) -> String {
-    format!("what was at {path} was kept in the work directory: somebody changed it while TMP had it, or the archive cannot tell")
+    format!(
+        "what was at {path} was kept in the work directory: somebody changed it while TMP had it, or the archive cannot tell"
+    )
 }

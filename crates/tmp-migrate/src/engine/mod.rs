@@ -35,4 +35,5 @@ pub use resolve::{Found, Resolution};
 pub use run::Party;
 
 pub(crate) use attributes::{staged_attributes, surroundings};
+pub(crate) use back::BY_ARCHIVE;
 pub(crate) use memory::Memory;

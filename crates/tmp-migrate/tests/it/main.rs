@@ -8,6 +8,7 @@
 )]
 #![expect(clippy::disallowed_methods, reason = "tests build their own trees and read the clock")]
 
+mod catalogue;
 mod checks;
 mod common;
 mod compensation;
@@ -22,6 +23,7 @@ mod power;
 mod properties;
 mod recovery;
 mod refusals;
+mod rehearse;
 mod rights;
 mod staging;
 mod tampered;
