@@ -1,7 +1,7 @@
 //! Makes the plan of a trigger file at a site.
 
 use tmp_core::plan::Plan;
-use tmp_migrate::{PlanRequest, plan};
+use tmp_migrate::{PlanError, PlanRequest, plan};
 use tmp_trigger::VerifiedTrigger;
 
 use crate::{
@@ -30,16 +30,19 @@ pub(crate) fn make(
         utilities: &config.utilities,
         steps: &[],
     };
-    plan(&opening::workplace(config, site), &request, crew.databases()).map_err(|error| {
-        let faults = error.faults.into_iter().map(|fault| Fault {
-            rule: fault.rule,
-            subject: fault.subject,
-            message: fault.message,
-            help: fault.help,
-            excerpt: None,
-        });
-        refused(site, faults.collect())
-    })
+    plan(&opening::workplace(config, site), &request, crew.databases()).map_err(|error| refusal(site, error))
+}
+
+/// A failure that tells why there is no plan for a site.
+pub(crate) fn refusal(site: &Site, error: PlanError) -> Failure {
+    let faults = error.faults.into_iter().map(|fault| Fault {
+        rule: fault.rule,
+        subject: fault.subject,
+        message: fault.message,
+        help: fault.help,
+        excerpt: None,
+    });
+    refused(site, faults.collect())
 }
 
 /// A failure that tells what stands in the way of a migration at a site.

@@ -114,7 +114,8 @@ impl Package {
     }
 }
 
-fn failed(error: PackageError) -> Failure {
+/// Why nothing was packaged.
+pub(super) fn failed(error: PackageError) -> Failure {
     match error {
         PackageError::Mistakes { source } => mistakes::failure(&source),
         error @ (PackageError::Write { .. } | PackageError::Output { .. }) => {

@@ -8,6 +8,7 @@ const COMMANDS: &[&str] = &[
     "check",
     "package",
     "inspect",
+    "rehearse",
     "plan",
     "run",
     "status",

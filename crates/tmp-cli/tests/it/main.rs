@@ -10,6 +10,7 @@ mod hostile;
 mod interrupt;
 mod kill;
 mod operate;
+mod rehearse;
 mod rights;
 mod rules;
 mod support;

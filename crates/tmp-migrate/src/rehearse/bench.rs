@@ -41,6 +41,11 @@ impl Text {
     fn sql(&self) -> SqlText<'_> {
         SqlText { name: &self.name, text: &self.text }
     }
+
+    /// Where a finding about the whole script is shown.
+    fn beginning(&self) -> Position {
+        Position { script: self.name.clone(), line: 1, statement: None }
+    }
 }
 
 /// What came of one rehearsal of some SQL.
@@ -205,7 +210,11 @@ impl<'a> Bench<'a> {
         let told = down
             .ok()
             .and_then(|down| States { before: &first.before, up: &first.after, down: &down }.finding());
-        Ok(Some(told.unwrap_or(Finding { message, ..finding })))
+        let at = match changes {
+            [change] => change.rollback.as_ref().map(Text::beginning),
+            _ => None,
+        };
+        Ok(Some(Finding { at, ..told.unwrap_or(Finding { message, ..finding }) }))
     }
 
     /// The tables whose rows differ even where the change is applied to the very same database: they hold
@@ -239,7 +248,7 @@ impl<'a> Bench<'a> {
         }
         let down = self.look()?;
         if let Some(finding) = (States { before: &before, up: &up, down: &down }).finding() {
-            return failed(finding);
+            return failed(Finding { at: Some(rollback.beginning()), ..finding });
         }
         if let Err(error) = self.run_alone(&change.apply) {
             return failed(again(wrong(Class::CannotBeAppliedAgain, error)?));

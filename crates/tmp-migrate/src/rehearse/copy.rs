@@ -223,3 +223,87 @@ impl<'a> Copying<'a> {
 fn absent() -> io::Error {
     io::ErrorKind::NotFound.into()
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::disallowed_methods, reason = "tests build their own trees")]
+
+    use std::{
+        fs,
+        os::unix::fs::{FileExt as _, PermissionsExt as _, symlink},
+    };
+
+    use proptest::prelude::*;
+    use tmp_disk::RealDisk;
+    use tmp_testkit::{trees, walk};
+
+    use super::*;
+
+    struct Named(&'static [&'static str]);
+
+    impl Leave for Named {
+        fn leaves(&self, path: &Path) -> bool {
+            self.0.iter().any(|name| path == Path::new(name))
+        }
+    }
+
+    /// Copies `from` into a new directory and answers what was noted.
+    fn copied(from: &Path, to: &Path, leave: &[&'static str]) -> Vec<String> {
+        fs::create_dir(to).unwrap();
+        let (disk, leave) = (RealDisk, Named(Vec::leak(leave.to_vec())));
+        let (source, target) = (disk.open_root(from).unwrap(), disk.open_root(to).unwrap());
+        let stop = AtomicBool::new(false);
+        let mut copying = Copying::new(&disk, &target, &leave, &stop);
+        copying.run(&source).unwrap();
+        copying.notes
+    }
+
+    fn differences(from: &Path, to: &Path) -> Vec<String> {
+        walk::diff(&walk::fingerprint(from).unwrap(), &walk::fingerprint(to).unwrap())
+    }
+
+    #[test]
+    fn everything_of_a_tree_is_in_its_copy() {
+        let dir = tempfile::tempdir().unwrap();
+        let from = dir.path().join("from");
+        fs::create_dir_all(from.join("a/b")).unwrap();
+        fs::write(from.join("a/one"), "one").unwrap();
+        fs::hard_link(from.join("a/one"), from.join("a/b/other")).unwrap();
+        symlink("../nowhere", from.join("a/link")).unwrap();
+        let sparse = fs::File::create(from.join("sparse")).unwrap();
+        sparse.write_all_at(b"end", 3 << 20).unwrap();
+        sparse.set_len(5 << 20).unwrap();
+        fs::set_permissions(from.join("a/one"), fs::Permissions::from_mode(0o4751)).unwrap();
+        fs::set_permissions(from.join("a/b"), fs::Permissions::from_mode(0o1777)).unwrap();
+        walk::set_xattr(&from.join("sparse"), b"user.note", b"kept").unwrap();
+        walk::set_xattr(&from.join("a"), b"user.note", b"kept too").unwrap();
+        let to = dir.path().join("to");
+        assert_eq!(copied(&from, &to, &[]), Vec::<String>::new());
+        assert_eq!(differences(&from, &to), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_is_left_out_is_not_in_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let from = dir.path().join("from");
+        fs::create_dir_all(from.join("var/deep")).unwrap();
+        fs::write(from.join("kept"), "").unwrap();
+        copied(&from, &dir.path().join("to"), &["var"]);
+        let names: Vec<_> =
+            fs::read_dir(dir.path().join("to")).unwrap().map(|it| it.unwrap().file_name()).collect();
+        assert_eq!(names, ["kept"]);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        #[test]
+        fn any_tree_is_copied(model in trees::tree(24)) {
+            let dir = tempfile::tempdir().unwrap();
+            let (from, to) = (dir.path().join("from"), dir.path().join("to"));
+            fs::create_dir(&from).unwrap();
+            trees::build(&model, &from).unwrap();
+            copied(&from, &to, &[]);
+            prop_assert_eq!(differences(&from, &to), Vec::<String>::new());
+        }
+    }
+}

@@ -186,12 +186,15 @@ fn in_scratch(
         contents: cast.contents,
         stop: cast.stop,
         view,
+        scripts: None,
         unrepeatable: Vec::new(),
     };
     let plan = whole.planned()?;
     let mut parts = Vec::new();
     let mut stage = sql::Stage { rehearsal, clone: &clone, scratch, stop: cast.stop, parts: &mut parts };
     whole.unrepeatable = stage.rehearse(&enhancement, cast.contents, cast.observer)?;
+    let all = parts.iter().find(|part| part.scope == Scope::AllSql).or(parts.first());
+    whole.scripts = all.and_then(|part| part.findings.first().cloned());
     let before = whole.view.see(whole.database(&plan).as_deref_mut())?;
     let modules = whole.view.touched(&before, &plan)?;
     let schema = |state: &tmp_core::database::Fingerprint| {

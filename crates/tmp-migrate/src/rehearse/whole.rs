@@ -67,6 +67,8 @@ pub(super) struct Whole<'a, 'r> {
     pub(super) contents: &'a dyn Contents,
     pub(super) stop: &'a AtomicBool,
     pub(super) view: View,
+    /// What is wrong with the roll-back scripts, as it is known already.
+    pub(super) scripts: Option<Finding>,
     /// Tables whose rows differ whenever the SQL is applied.
     pub(super) unrepeatable: Vec<String>,
 }
@@ -143,7 +145,9 @@ impl Whole<'_, '_> {
                 let declared = |rollback: &SqlRollback| matches!(rollback, SqlRollback::Script(_));
                 if self.enhancement.sql.iter().all(|change| declared(&change.rollback)) {
                     let told = report.findings.iter().filter_map(|text| text.strip_prefix(BY_ARCHIVE));
-                    findings.extend(told.map(|text| Finding::new(Class::RestoresSomethingElse, text)));
+                    let known = self.scripts.clone();
+                    let known = known.unwrap_or(Finding::new(Class::RestoresSomethingElse, ""));
+                    findings.extend(told.map(|text| Finding { message: text.to_owned(), ..known.clone() }));
                 }
                 findings.extend(modules(Class::RestoresSomethingElse, comparison.foreign));
             }
