@@ -58,7 +58,8 @@ impl Leave for Without {
 
 impl Clone {
     /// Clones the target into the scratch folder. The target is only read; where opening a database
-    /// touched the time of the directory it lies in, that is put back.
+    /// touched the time of the directory it lies in, that is put back. A database whose last process died is
+    /// recovered by its engine, as by anybody who opens it.
     pub(super) fn make(
         real: &Workplace,
         enhancement: &Enhancement,
@@ -164,9 +165,13 @@ fn alike(tree: &Tree, clone: &Tree, path: &ModulePath) -> Result<(), DiskError> 
     }
 }
 
-/// Does something that may make and remove files beside a database, and puts the times of the directories
-/// back.
-fn quietly<T>(disk: &dyn Disk, files: &[Utf8PathBuf], work: impl FnOnce() -> T) -> Result<T, DiskError> {
+/// Does something that may make and remove names beside these paths, and puts the times of the directories
+/// back, those that are there before.
+pub(super) fn quietly<T>(
+    disk: &dyn Disk,
+    files: &[Utf8PathBuf],
+    work: impl FnOnce() -> T,
+) -> Result<T, DiskError> {
     let mut directories: Vec<(&Utf8Path, Timestamp)> = Vec::new();
     let time = |path: &Utf8Path| {
         let dir = disk.open_root(path.as_std_path()).map_err(DiskError::at("open", path))?;
@@ -174,7 +179,7 @@ fn quietly<T>(disk: &dyn Disk, files: &[Utf8PathBuf], work: impl FnOnce() -> T) 
         Ok::<_, DiskError>((dir, stat.map(|stat| stat.mtime).unwrap_or_default()))
     };
     for path in files.iter().filter_map(|file| file.parent()) {
-        if directories.iter().all(|(known, _)| *known != path) {
+        if path.is_dir() && directories.iter().all(|(known, _)| *known != path) {
             directories.push((path, time(path)?.1));
         }
     }

@@ -43,7 +43,12 @@ pub use proof::{
 };
 pub use scratch::{Scratch, sweep};
 
-use self::{clone::Clone, proof::SCHEMA, view::View, whole::Whole};
+use self::{
+    clone::{Clone, quietly},
+    proof::SCHEMA,
+    view::View,
+    whole::Whole,
+};
 use crate::{
     command::CommandPolicy,
     engine::{EngineError, OpenError},
@@ -131,14 +136,25 @@ pub enum RehearsalError {
 pub fn rehearse(rehearsal: &Rehearsal<'_>, cast: &mut Cast<'_>) -> Result<Proof, RehearsalError> {
     let real = rehearsal.workplace;
     leftovers(real)?;
-    let base = base(real)?;
-    let scratch = Scratch::create(&real.disk, &base, &new_id(real.clock.now()))?;
+    let (disk, base) = (real.disk.as_ref(), base(real)?);
+    let made = !base.exists();
+    let create = || Scratch::create(&real.disk, &base, &new_id(real.clock.now()));
+    let scratch = quietly(disk, std::slice::from_ref(&base), create)??;
     let text = format!("the clone is made in {}", scratch.path());
     cast.observer.event(&Event::Finding { text });
     let result = in_scratch(rehearsal, cast, &scratch);
-    let removed = scratch.remove();
+    let remove = || {
+        scratch.remove()?;
+        // Where a migration made use of it meanwhile, it is not empty and stays.
+        let parent = base.parent().filter(|_| made).map(|parent| disk.open_root(parent.as_std_path()));
+        if let (Some(Ok(parent)), Some(name)) = (parent, base.file_name()) {
+            let _ = disk.remove_dir(At::new(&parent, name));
+        }
+        Ok::<_, DiskError>(())
+    };
+    let removed = quietly(disk, std::slice::from_ref(&base), remove);
     let proof = result?;
-    removed?;
+    removed??;
     Ok(proof)
 }
 

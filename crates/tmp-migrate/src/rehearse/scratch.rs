@@ -40,8 +40,9 @@ impl Scratch {
         let file = format!("{name}{LOCK}");
         let busy = || DiskError::at("lock", &file)(std::io::ErrorKind::WouldBlock.into());
         let note = format!("process {}\n", std::process::id());
-        let lock = disk.try_lock(At::new(&dir, &file), &note).map_err(DiskError::at("lock", &file))?;
-        let lock = lock.ok_or_else(busy)?;
+        // Whoever sweeps may take the lock's file away between its making and its locking.
+        let mut tries = (0..3).map(|_| disk.try_lock(At::new(&dir, &file), &note));
+        let lock = tries.find_map(|tried| tried.ok().flatten()).ok_or_else(busy)?;
         let folder = create_dir_durably(disk.as_ref(), &dir, &name, Mode::from_bits(0o700))?;
         let path = base.join(&name);
         Ok(Self { disk: Arc::clone(disk), base: dir, dir: folder, name, path, lock })

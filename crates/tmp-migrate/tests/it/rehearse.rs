@@ -5,14 +5,16 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use tmp_core::{
     DatabaseName, Digest, MigrationId,
     database::Database,
     enhancement::{Check, Probe, SqlRollback, TransactionMode},
+    event::Event,
     plan::Provenance,
 };
-use tmp_disk::{Disk, RealDisk};
+use tmp_disk::{Disk, Fault, FaultDisk, RealDisk};
+use tmp_migrate::Workplace;
 use tmp_migrate::rehearse::{
     self as library, Cast, Class, Part, Proof, Rehearsal, RehearsalError, Scratch, Verdict, WayBack,
 };
@@ -53,11 +55,20 @@ pub(crate) fn rehearse_stopping(
     commands: bool,
     stop: &AtomicBool,
 ) -> Result<Proof, RehearsalError> {
+    rehearse_at(lab, &lab.workplace(Arc::new(RealDisk)), commands, stop).0
+}
+
+/// Rehearses with this workplace; answers also what was told first, which is where the clone is made.
+fn rehearse_at(
+    lab: &Lab,
+    workplace: &Workplace,
+    commands: bool,
+    stop: &AtomicBool,
+) -> (Result<Proof, RehearsalError>, Option<Event>) {
     let provenance =
         Provenance { trigger: Digest::of(b"trigger"), payload: Digest::of(b"payload"), reason: None };
-    let workplace = lab.workplace(Arc::new(RealDisk));
     let rehearsal = Rehearsal {
-        workplace: &workplace,
+        workplace,
         enhancement: &lab.enhancement,
         provenance: &provenance,
         commands,
@@ -68,7 +79,8 @@ pub(crate) fn rehearse_stopping(
     let mut databases = lab.databases();
     let mut events = Events::default();
     let mut cast = Cast { contents: &lab.payload, databases: &mut databases, observer: &mut events, stop };
-    library::rehearse(&rehearsal, &mut cast)
+    let rehearsed = library::rehearse(&rehearsal, &mut cast);
+    (rehearsed, events.0.into_iter().next())
 }
 
 /// The target is what it was, the directories around it too, and nothing is left anywhere.
@@ -296,4 +308,45 @@ fn what_a_dead_rehearsal_left_goes_and_a_living_one_stays() {
     assert!(living.path().is_dir() && state.join("rehearsal-of-somebody").is_dir());
     living.remove().unwrap();
     assert_eq!(lab.left(), [lab.dir.path().join("state/rehearsal-of-somebody")]);
+}
+
+#[test]
+fn where_the_state_is_on_another_mount_the_clone_is_in_the_work_directory() {
+    let Ok(state) = tempfile::tempdir_in("/dev/shm") else { return };
+    let lab = lab();
+    let before = site(&lab);
+    let elsewhere = Utf8PathBuf::from_path_buf(state.path().join("state")).unwrap();
+    let workplace = Workplace { state: elsewhere, ..lab.workplace(Arc::new(RealDisk)) };
+    let (proof, first) = rehearse_at(&lab, &workplace, false, &AtomicBool::new(false));
+    assert!(proof.unwrap().is_proven());
+    let Some(Event::Finding { text }) = first else { panic!("{first:?}") };
+    assert!(text.contains("/.tmp-work-live/rehearsal-"), "{text}");
+    assert_untouched(&lab, &before);
+    assert_eq!(std::fs::read_dir(state.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn an_error_of_the_disk_leaves_the_target_alone_and_nothing_behind() {
+    let lab = lab();
+    let before = site(&lab);
+    let rehearse_on = |fault: Fault| {
+        let disk = Arc::new(FaultDisk::new(Arc::new(RealDisk), fault));
+        let workplace = lab.workplace(Arc::clone(&disk) as Arc<dyn Disk>);
+        let (proof, _) = rehearse_at(&lab, &workplace, false, &AtomicBool::new(false));
+        (proof, disk.effects())
+    };
+    let (proof, effects) = rehearse_on(Fault::None);
+    assert!(proof.unwrap().is_proven());
+    assert!(effects > 100, "{effects}");
+    let mut failed = 0;
+    for part in 0..24 {
+        let at = 1 + effects * part / 24;
+        let (proof, _) = rehearse_on(Fault::Error { at, errno: 28, persistent: false });
+        let unproven = proof.as_ref().map_or(true, |proof| !proof.is_proven());
+        failed += u32::from(unproven);
+        // The error may meet the removal itself: then the next rehearsal removes the rest.
+        library::leftovers(&lab.workplace(Arc::new(RealDisk))).unwrap();
+        assert_untouched(&lab, &before);
+    }
+    assert!(failed > 12, "{failed}");
 }
