@@ -1,9 +1,9 @@
 //! Rehearsing a migration on a throw-away clone of its target: forward, back to exactly what was, forward
 //! again to the same.
 //!
-//! * [`scratch`]: the folder, and what tells the leftovers of a dead rehearsal. [`clone`], [`copy`]: what is in it.
-//! * [`bench`]: SQL alone, over the [`Database`] seam. [`whole`], [`turn`]: everything, by the engine.
-//! * [`view`], [`difference`]: what was found. [`proof`]: what is kept of it.
+//! * `scratch`: the folder, and what tells the leftovers of a dead rehearsal. `clone`, `copy`: what is in it.
+//! * `bench`: SQL alone, over the `Database` seam. `whole`, `turn`: everything, by the engine.
+//! * `view`, `difference`: what was found. `proof`: what is kept of it.
 //!
 //! Commands of the enhancement run only where that is asked for, because nothing confines them to the clone;
 //! checks by HTTP are never asked, because they would ask the live site.
