@@ -319,6 +319,7 @@ pub(crate) static REHEARSAL: &[&Rule] = &[
     &Rule {
         id: "roll-back-fails",
         title: "A rehearsal: the engine cannot take the migration back",
-        explanation: "In a real migration this would end with exit code 11 and a person. The message says which step.",
+        explanation: "In a real migration this would end with exit code 11 and a person, or with a command of \
+                      `after_rollback` that failed. The message says which.",
     },
 ];

@@ -20,6 +20,9 @@ use crate::journal::{Fact, PreparedSite};
 /// The archived database in the migration's folder, while it is put back.
 const COPY: &str = "database-restore";
 
+/// How a finding begins that tells that a command after the rollback failed.
+pub(crate) const AFTER_ROLLBACK: &str = "after the rollback: ";
+
 /// How the finding begins that tells that the roll-back scripts did not lead back.
 pub(crate) const BY_ARCHIVE: &str = "the database goes back by its archive: ";
 
@@ -127,7 +130,7 @@ impl Run<'_, '_> {
         let Ok(name) = "after-rollback".parse() else { return };
         for command in &self.plan.enhancement.after_rollback {
             if let Err(failure) = self.command(&name, command) {
-                self.finding(format!("after the rollback: {failure}"));
+                self.finding(format!("{AFTER_ROLLBACK}{failure}"));
             }
         }
     }

@@ -35,5 +35,5 @@ pub use resolve::{Found, Resolution};
 pub use run::Party;
 
 pub(crate) use attributes::{staged_attributes, surroundings};
-pub(crate) use back::BY_ARCHIVE;
+pub(crate) use back::{AFTER_ROLLBACK, BY_ARCHIVE};
 pub(crate) use memory::Memory;

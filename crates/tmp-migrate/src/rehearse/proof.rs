@@ -143,7 +143,7 @@ pub enum Class {
     RestoresSchemaNotData,
     /// After the roll-back the change fails, or gives another result than the first time.
     CannotBeAppliedAgain,
-    /// The engine's way back failed as a whole.
+    /// The engine's way back failed, or a command after it.
     RollBackFails,
 }
 

@@ -9,7 +9,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use tmp_core::{
     DatabaseName, Digest, MigrationId,
     database::Database,
-    enhancement::{Check, Probe, SqlRollback, TransactionMode},
+    enhancement::{Check, Command, Probe, SqlRollback, TransactionMode},
     event::Event,
     plan::Provenance,
 };
@@ -259,6 +259,38 @@ fn what_a_command_leaves_beside_what_it_says_is_found() {
     let proof = rehearse(&lab, true).unwrap();
     let found = part(&proof, "whole-migration");
     assert!(found.findings[0].modules[0].starts_with("index: "), "{found:?}");
+}
+
+#[test]
+fn a_command_after_the_rollback_that_fails_is_found() {
+    let mut lab = lab();
+    let run = vec!["sh".into(), "-c".into(), "exit 3".into()];
+    lab.enhancement.after_rollback.push(Command { run, timeout_s: 20 });
+    let proof = rehearse(&lab, true).unwrap();
+    assert_eq!(classes(part(&proof, "whole-migration")), [Class::RollBackFails]);
+    assert!(rehearse(&lab, false).unwrap().is_proven());
+}
+
+#[test]
+fn a_step_that_cannot_be_undone_is_found() {
+    let mut lab = lab();
+    lab.batch("index", "true", Some("exit 3"), &[]);
+    let proof = rehearse(&lab, true).unwrap();
+    let found = part(&proof, "whole-migration");
+    assert_eq!(classes(found)[0], Class::RollBackFails);
+    assert!(found.findings[0].message.contains("step index cannot be undone"), "{found:?}");
+}
+
+#[test]
+fn a_check_that_fails_is_told_and_the_target_is_not_touched() {
+    let mut lab = lab();
+    lab.check("health", "exit 1");
+    let before = site(&lab);
+    let proof = rehearse(&lab, true).unwrap();
+    let found = part(&proof, "whole-migration");
+    assert_eq!(classes(found), [Class::DoesNotApply]);
+    assert!(found.findings[0].message.starts_with("health failed"), "{found:?}");
+    assert_untouched(&lab, &before);
 }
 
 #[test]
