@@ -100,8 +100,13 @@ fn is_name(component: &[u8]) -> bool {
 }
 
 impl Ord for EntryPath {
+    /// A separator sorts before every byte of a name, so this is the order of components.
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.components().cmp(other.components())
+        let rank = |byte: &u8| if *byte == b'/' { 0 } else { *byte };
+        match self.0.iter().zip(&other.0).find(|(one, two)| one != two) {
+            Some((one, two)) => rank(one).cmp(&rank(two)),
+            None => self.0.len().cmp(&other.0.len()),
+        }
     }
 }
 
@@ -180,6 +185,15 @@ mod tests {
         let mut paths = [&b"a.b"[..], b"a/c", b"a", b"", b"a-b", b"a/b/c"].map(path);
         paths.sort();
         assert_eq!(paths, [&b""[..], b"a", b"a/b/c", b"a/c", b"a-b", b"a.b"].map(path));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn sorts_as_its_components_do(one in "[a/.-]{0,6}", two in "[a/.-]{0,6}") {
+            if let (Ok(one), Ok(two)) = (EntryPath::from_bytes(one), EntryPath::from_bytes(two)) {
+                proptest::prop_assert_eq!(one.cmp(&two), one.components().cmp(two.components()));
+            }
+        }
     }
 
     #[test]

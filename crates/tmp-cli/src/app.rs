@@ -48,6 +48,8 @@ fn dispatch(command: &Command, globals: &Globals, out: &mut Output) -> Result<Ex
         Command::Log(command) => command.run(globals, out),
         Command::Recover(command) => command.run(globals, out),
         Command::Resolve(command) => command.run(globals, out),
+        Command::Reverse(command) => command.run(globals, out),
+        Command::Drift(command) => command.run(globals, out),
         Command::Archive(command) => command.run(globals, out),
         Command::Demo(command) => command.run(out),
         Command::Doctor => command::doctor::run(globals, out),

@@ -88,6 +88,10 @@ pub(crate) enum Command {
     Recover(command::recover::Recover),
     /// Record that a person corrected a failed rollback
     Resolve(command::resolve::Resolve),
+    /// Take a committed migration out again, and what builds on it before
+    Reverse(command::reverse::Reverse),
+    /// Show what differs from what TMP last left; exit with 6 when something does
+    Drift(command::drift::Drift),
     /// Look at archives, verify them, get things back
     Archive(command::archive::Archive),
     /// Build a small billing system and watch good and bad migrations on it

@@ -142,6 +142,13 @@ impl Failure {
     }
 }
 
+/// An error with everything that caused it, on one line.
+pub(crate) fn told(error: &dyn Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| (**cause).source());
+    let texts = std::iter::once(error.to_string()).chain(causes.map(ToString::to_string));
+    texts.collect::<Vec<_>>().join(": ")
+}
+
 /// The causes below an error, as owned texts. One that is told already is left out.
 fn chain(error: &(dyn Error + 'static), told: &str) -> Option<Cause> {
     let cause = error.source()?;

@@ -55,7 +55,8 @@ pub(crate) fn find(config: &Config, prefix: &str) -> Result<MigrationSummary, Fa
     match (fitting.len(), fitting.pop()) {
         (1, Some(summary)) => Ok(summary),
         (0, _) => Err(Failure::new(Exit::Usage, format!("there is no migration {prefix:?}"))
-            .help("`tmp history` lists them")),
+            .rule("unknown-id")
+            .help("`tmp history` lists every migration with its id")),
         (several, _) => Err(Failure::new(Exit::Usage, format!("{several} migrations begin with {prefix:?}"))
             .help("give more of the id")),
     }
@@ -76,12 +77,21 @@ pub(crate) fn is_at(summary: &MigrationSummary, site: &Site) -> bool {
     summary.system == site.system && summary.environment == site.environment && summary.site == site.name
 }
 
+/// Whether a migration may still need the snapshot that was made before it: to be settled, or to be
+/// reversed. One that was taken back or out again, or settled by a person, needs it no more; a reversal
+/// is not reversed itself.
+pub(crate) fn needs_snapshot(summary: &MigrationSummary) -> bool {
+    is_open(summary) || is_installed(summary)
+}
+
 /// Whether something is left to do about a migration.
 pub(crate) fn is_open(summary: &MigrationSummary) -> bool {
     !matches!(summary.phase, Phase::CleanedUp | Phase::RolledBack | Phase::Resolved)
 }
 
-/// Whether a migration put its enhancement in place.
+/// Whether a migration put its enhancement in place, and none took it out again.
 pub(crate) fn is_installed(summary: &MigrationSummary) -> bool {
     matches!(summary.phase, Phase::Committed | Phase::CleanedUp)
+        && summary.reverses.is_none()
+        && summary.reversed_by.is_none()
 }

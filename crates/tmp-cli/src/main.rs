@@ -14,7 +14,6 @@ macro_rules! push {
 
 mod app;
 mod args;
-mod clock;
 mod command;
 mod config;
 mod demo;
@@ -22,6 +21,7 @@ mod exit;
 mod explain;
 mod failure;
 mod files;
+mod in_place;
 mod journals;
 mod mistakes;
 mod observer;
@@ -30,6 +30,7 @@ mod output;
 mod planning;
 mod prompt;
 mod render;
+mod restores;
 mod rules;
 mod scripts;
 mod signals;

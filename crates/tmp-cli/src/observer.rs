@@ -48,6 +48,12 @@ impl Teller {
         Self { form, verbose: out.verbose() }
     }
 
+    fn told(&self, event: &Event) {
+        if let Some(text) = text(event, self.verbose) {
+            self.line(&text);
+        }
+    }
+
     fn line(&self, text: &str) {
         match &self.form {
             Form::Bar(bar) => bar.println(printable(text)),
@@ -69,15 +75,15 @@ impl Observer for Teller {
         match &self.form {
             Form::Json => json("tmp.event/v1", event),
             Form::Silent => {}
-            Form::Lines | Form::Bar(_) => {
-                if let (Form::Bar(bar), Event::Done { .. }) = (&self.form, event) {
-                    set_style(bar, WITHOUT_BAR);
-                    bar.set_message("");
+            Form::Lines => self.told(event),
+            Form::Bar(bar) => match event {
+                Event::StepBegan { step, direction } => label(bar, &format!("{} {step}", what(*direction))),
+                Event::Done { .. } | Event::Step { .. } => {
+                    label(bar, "");
+                    self.told(event);
                 }
-                if let Some(text) = text(event, self.verbose) {
-                    self.line(&text);
-                }
-            }
+                _ => self.told(event),
+            },
         }
     }
 
@@ -114,6 +120,20 @@ fn set_style(bar: &ProgressBar, template: &str) {
     }
 }
 
+/// Says what goes on where nothing is counted.
+fn label(bar: &ProgressBar, text: &str) {
+    set_style(bar, WITHOUT_BAR);
+    bar.set_message(printable(text));
+}
+
+/// What goes this way.
+const fn what(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Apply => "step",
+        Direction::Undo => "undo of step",
+    }
+}
+
 fn json<T: Serialize>(schema: &'static str, body: &T) {
     if let Ok(line) = serde_json::to_string(&Line { schema, body }) {
         let _ = writeln!(anstream::stdout(), "{line}");
@@ -138,11 +158,9 @@ fn text(event: &Event, verbose: bool) -> Option<String> {
                 ),
             }
         }
+        Event::StepBegan { step, direction } => format!("  {} {step}: begun", what(*direction)),
         Event::Step { step, direction, failure, took_ms } => {
-            let what = match direction {
-                Direction::Apply => "step",
-                Direction::Undo => "undo of step",
-            };
+            let what = what(*direction);
             match failure {
                 None => format!("  {what} {step}: done, {}", render::milliseconds(*took_ms)),
                 Some(failure) => format!("  {what} {step}: FAILED: {failure}"),

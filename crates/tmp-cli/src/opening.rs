@@ -2,17 +2,17 @@
 
 use std::sync::{Arc, atomic::AtomicBool};
 
+use tmp_archive::ArchiveError;
 use tmp_core::{
     database::{Database, DatabaseError},
     outcome::Outcome,
     plan::Target,
 };
-use tmp_disk::{Disk, RealDisk};
+use tmp_disk::{Disk, RealDisk, SystemClock};
 use tmp_migrate::{Engine, EngineError, Interrupted, OpenError, Opened, Party, Recovered, Workplace};
 use tmp_sql::SqliteDatabase;
 
 use crate::{
-    clock::SystemClock,
     config::{Config, Site},
     exit::Exit,
     failure::Failure,
@@ -59,7 +59,9 @@ pub(crate) fn databases(site: &Site) -> Vec<Box<dyn Database>> {
 pub(crate) fn open(workplace: Workplace) -> Result<Opened, Failure> {
     Engine::open(workplace).map_err(|error| {
         let (exit, help) = match &error {
-            OpenError::Locked { .. } => (Exit::NotNow, "try again when it has ended"),
+            OpenError::Locked { .. } | OpenError::Archive(ArchiveError::Held { .. }) => {
+                (Exit::NotNow, "try again when it has ended")
+            }
             OpenError::Probe(_) => {
                 (Exit::PreCheck, "put the root and its work directory on a local disk: ext4, XFS, btrfs")
             }
@@ -76,6 +78,20 @@ pub(crate) fn open(workplace: Workplace) -> Result<Opened, Failure> {
         };
         Failure::caused(exit, error).help(help)
     })
+}
+
+/// Opens the engine of a site at which nothing is open.
+///
+/// # Errors
+/// As [`open`]; or a migration is open, which comes first.
+pub(crate) fn ready(config: &Config, site: &Site) -> Result<Engine, Failure> {
+    match open(workplace(config, site))? {
+        Opened::Ready(engine) => Ok(engine),
+        Opened::Interrupted(open) => {
+            let message = format!("migration {} is open at {site}", open.summary().id);
+            Err(Failure::new(Exit::PreCheck, message).rule("interrupted").help("`tmp recover` first"))
+        }
+    }
 }
 
 /// What the engine said when it could not go on.

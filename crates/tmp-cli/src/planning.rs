@@ -30,11 +30,12 @@ pub(crate) fn make(
         utilities: &config.utilities,
         steps: &[],
     };
-    plan(&opening::workplace(config, site), &request, crew.databases()).map_err(|error| refusal(site, error))
+    plan(&opening::workplace(config, site), &request, crew.databases())
+        .map_err(|error| in_the_way(site, error))
 }
 
-/// A failure that tells why there is no plan for a site.
-pub(crate) fn refusal(site: &Site, error: PlanError) -> Failure {
+/// A failure with everything that the planner found in the way.
+pub(crate) fn in_the_way(site: &Site, error: PlanError) -> Failure {
     let faults = error.faults.into_iter().map(|fault| Fault {
         rule: fault.rule,
         subject: fault.subject,

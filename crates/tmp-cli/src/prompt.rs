@@ -4,8 +4,8 @@ use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
 use crate::{exit::Exit, failure::Failure, output::Output};
 
-/// Makes sure that a person means it: the word was given by `--confirm`, `--yes` was, or the person
-/// types it now.
+/// Makes sure that a person means this: its name, as `tmp status` shows it, was given by `--confirm`, or
+/// `--yes` was, or the person types it now.
 ///
 /// # Errors
 /// It was not confirmed; nothing may be done.
@@ -16,7 +16,7 @@ pub(crate) fn confirm(out: &Output, what: &str, word: &str, given: Option<&str>)
     let refused = |message: String| {
         Failure::new(Exit::NotPermitted, message)
             .rule("not-confirmed")
-            .help(format!("give --confirm {word}, or --yes"))
+            .help(format!("type it as `tmp status` shows it: --confirm {word}; or --yes"))
     };
     if let Some(given) = given {
         return Err(refused(format!("{what}: --confirm says {given:?}, not {word:?}")));

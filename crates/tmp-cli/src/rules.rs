@@ -30,8 +30,8 @@ pub(crate) static NESTED: Rule = Rule {
     id: "nested",
     title: "The root, the state directory and the work directory lie in one another",
     explanation: "What TMP keeps must not be among the modules that it changes. The work directory lies on the root's \
-         own mount but outside the root; only where the root is itself a mount, `ROOT/.tmp-work` is \
-         reserved for it.",
+         own mount but outside the root; only where the root is itself a mount, it is \
+         `ROOT/.tmp-work`, which is reserved for it.",
 };
 
 /// Sites that share something.
@@ -54,9 +54,9 @@ pub(crate) static ALL: &[&Rule] = &[
         explanation: "0 done, or nothing to do. 1 unexpected error. 2 wrong usage. 3 input invalid: a file, a trigger, a \
              digest. 4 not permitted: a confirmation is missing. 5 a check before the migration failed, \
              or a rehearsal did not prove the way back; the target was not touched. 6 differences found (with --exit-code). 10 failed and rolled back; the \
-             target is proven to be as it was. 11 the rollback failed; a person is needed. 12 in doubt: a \
-             database cannot be asked; nothing was changed since, recover again when it can. 75 not now; safe \
-             to try again.",
+             target is proven to be as it was. 11 the rollback failed; a person is needed. 12 in doubt: \
+             a fact is missing, such as the answer of a database, and TMP stopped there; the report says what is \
+             missing and what was undone before. Recover again when it can be had. 75 not now; safe to try again.",
     },
     &Rule {
         id: "never-overwritten",
@@ -69,6 +69,12 @@ pub(crate) static ALL: &[&Rule] = &[
         title: "No tmp.yaml was found",
         explanation: "It is looked for in this order: --config, TMP_CONFIG, tmp.yaml in the current directory and above, \
              /etc/tmp/tmp.yaml.",
+    },
+    &Rule {
+        id: "no-enhancement",
+        title: "A directory holds no enhancement",
+        explanation: "`tmp check` and `tmp package` read enhancement.yaml in the directory that they are given, or in the \
+             current one. `tmp new ID` makes such a directory.",
     },
     &Rule {
         id: "not-confirmed",
@@ -85,6 +91,12 @@ pub(crate) static ALL: &[&Rule] = &[
         id: "unknown-target",
         title: "A trigger file is for a system or environment that is not here",
         explanation: "A trigger file names its system and its environment. tmp.yaml must have a site for both.",
+    },
+    &Rule {
+        id: "unknown-id",
+        title: "No migration has this id",
+        explanation: "`tmp log` takes the id of a migration, or how it begins; `tmp history` takes the id of an enhancement \
+             that was migrated, or none. `tmp history` lists both.",
     },
     &Rule {
         id: "unknown-site",
@@ -124,6 +136,19 @@ pub(crate) static ALL: &[&Rule] = &[
         explanation: "`conflicts_with` names enhancements that cannot be at a site together with this one.",
     },
     &Rule {
+        id: "overtaken",
+        title: "A later migration changed what this one put in place",
+        explanation: "The journals say that this very payload was migrated, and that another enhancement changed some of \
+             its modules since. Migrating it again would take that one's change away without its rollback.",
+    },
+    &Rule {
+        id: "half-in-place",
+        title: "The database has a payload, its modules do not",
+        explanation: "The journals and the marker in the database say that this very payload was migrated; some modules \
+             are not as it left them: restored from the archive, or changed by hand. Its SQL cannot run twice, \
+             so modules and database are to be brought together first.",
+    },
+    &Rule {
         id: "superseded",
         title: "A later revision is installed already",
         explanation: "An older revision would undo parts of the newer one without its rollback. Package the change as the \
@@ -146,6 +171,12 @@ pub(crate) static PLAN: &[&Rule] = &[
              against the tree as it is.",
     },
     &Rule {
+        id: "built-on",
+        title: "A later migration builds on the one that is to be reversed",
+        explanation: "It names the same module or one around it, changed the same database, or requires the enhancement. \
+             It is reversed first: `tmp reverse` shows the whole set, newest first, and asks for it.",
+    },
+    &Rule {
         id: "commands",
         title: "The enhancement runs commands, which policy forbids",
         explanation: "Batch steps, checks by command, commands after a rollback and utilities run with all rights of TMP. \
@@ -164,9 +195,11 @@ pub(crate) static PLAN: &[&Rule] = &[
     },
     &Rule {
         id: "drift",
-        title: "A module is not what the enhancement expects to replace",
-        explanation: "Somebody changed the target since the enhancement was made. Nothing is overwritten that its developer \
-             did not know of: look at the difference and package again with --base against the tree as it is.",
+        title: "A module or a schema is not what the enhancement expects, or not what TMP left",
+        explanation: "Somebody changed the target since the enhancement was made, or since the last migration. Nothing is \
+             overwritten that its developer did not know of: look at the difference (`tmp drift`) and package again \
+             with --base against the tree as it is. What was changed after a migration is put back, or accepted on \
+             record: `tmp drift SITE --accept --reason WHY`.",
     },
     &Rule {
         id: "engine",
@@ -199,10 +232,29 @@ pub(crate) static PLAN: &[&Rule] = &[
         explanation: "It can be neither exchanged nor put back. `chattr -i` it, or leave it out.",
     },
     &Rule {
+        id: "journal",
+        title: "What TMP last left at the target is not known",
+        explanation: "A journal in the state directory cannot be read, so nobody can tell whether somebody changed the target \
+             since. `tmp status` names the journal.",
+    },
+    &Rule {
+        id: "no-way-back",
+        title: "A part of a migration cannot be taken out later",
+        explanation: "A batch step wrote something and has no rollback command, or a SQL change has no roll-back script and what \
+             it touched cannot be written as one: a virtual table, or very many rows. Within the migration the \
+             archive takes them back; later it would lose what others wrote since, so that is left to a person.",
+    },
+    &Rule {
         id: "owner",
         title: "The owner of a module is unknown here, or cannot be changed",
         explanation: "`owner` names a user and a group of this machine. The owner of a directory that is there already is \
                       not changed: leave `owner` out of its entry.",
+    },
+    &Rule {
+        id: "reversal",
+        title: "A migration cannot be reversed",
+        explanation: "Only a committed migration can, once, at the site where it ran, while its journal and its archive can \
+             be read.",
     },
     &Rule {
         id: "rights",
@@ -215,6 +267,12 @@ pub(crate) static PLAN: &[&Rule] = &[
         id: "root",
         title: "The root cannot be opened",
         explanation: "It must be a directory that TMP may read and write.",
+    },
+    &Rule {
+        id: "rows",
+        title: "A reversal would change or lose rows that were written since",
+        explanation: "The roll-back scripts touch a table that somebody wrote to after the migration. Whoever decides that \
+             those rows may go names the table: `tmp reverse ID --lose TABLE`.",
     },
     &Rule {
         id: "several-databases",

@@ -1,7 +1,6 @@
 //! A trigger file and the site it is for.
 
 use camino::Utf8Path;
-use serde::Serialize;
 use time::{Duration, OffsetDateTime, UtcOffset, macros::format_description};
 use tmp_core::{EnhancementId, EnvironmentName};
 use tmp_migrate::MigrationSummary;
@@ -12,7 +11,6 @@ use crate::{
     exit::Exit,
     failure::{Failure, Fault},
     files, journals,
-    output::Report,
     site::{self, SiteFlag},
 };
 
@@ -82,32 +80,6 @@ pub(crate) fn site_of<'a>(
     Ok(site)
 }
 
-/// A payload that needs no migration.
-#[derive(Debug, Serialize)]
-pub(crate) struct InPlace {
-    /// The migration that put it in place.
-    migration: String,
-    /// Where.
-    site: String,
-}
-
-impl Report for InPlace {
-    const SCHEMA: &'static str = "tmp.in-place/v1";
-
-    fn text(&self) -> String {
-        format!("nothing to do: migration {} put this payload in place at {}\n", self.migration, self.site)
-    }
-}
-
-/// Whether this very payload is in place at a site: some migration put it there, and none of the same
-/// enhancement came after it.
-pub(crate) fn in_place(trigger: &VerifiedTrigger, site: &Site, all: &[MigrationSummary]) -> Option<InPlace> {
-    let id = &trigger.enhancement().id;
-    let newest = all.iter().rfind(|summary| installed(summary, site) && summary.enhancement == *id)?;
-    let same = newest.payload == trigger.payload();
-    same.then(|| InPlace { migration: newest.id.to_string(), site: site.to_string() })
-}
-
 /// What the journals say against migrating a trigger file into a site.
 pub(crate) fn objections(trigger: &VerifiedTrigger, site: &Site, all: &[MigrationSummary]) -> Vec<Fault> {
     let enhancement = trigger.enhancement();
@@ -140,6 +112,7 @@ pub(crate) fn objections(trigger: &VerifiedTrigger, site: &Site, all: &[Migratio
     faults
 }
 
-fn installed(summary: &MigrationSummary, site: &Site) -> bool {
+/// Whether a migration put its enhancement in place at a site.
+pub(crate) fn installed(summary: &MigrationSummary, site: &Site) -> bool {
     journals::is_at(summary, site) && journals::is_installed(summary)
 }

@@ -56,6 +56,14 @@ pub enum Event {
         /// How long it took, in milliseconds.
         took_ms: u64,
     },
+    /// A step of the checked part begins, or its undo does. It may take as long as the step may; [`Self::Step`]
+    /// follows, except where the process ends before.
+    StepBegan {
+        /// Which one.
+        step: StepName,
+        /// Which way it goes.
+        direction: Direction,
+    },
     /// A step of the checked part ended.
     Step {
         /// Which one.
@@ -137,7 +145,7 @@ pub struct Progress {
     pub work: Work,
     /// Items done.
     pub done: u64,
-    /// Items in all.
+    /// Items in all; 0 where that is not known.
     pub total: u64,
     /// Bytes done.
     pub bytes: u64,

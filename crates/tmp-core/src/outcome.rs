@@ -29,14 +29,19 @@ pub enum Outcome {
         cause: String,
         /// What went wrong with that.
         undo_failure: String,
+        /// What is right all the same, where that is recorded.
+        intact: Option<String>,
         /// The figures.
         report: Report,
     },
-    /// A fact is missing that decides between forward and back. Nothing was changed since; recover
-    /// again when it can be had.
+    /// A fact is missing that decides between forward and back, or that the way back needs. Nothing was
+    /// changed after it was found missing; recover again when it can be had.
     InDoubt {
         /// The missing fact.
         missing: String,
+        /// What had been undone before, as far as that is known. Empty where the way back had not
+        /// begun, or nothing of it is known to have ended.
+        undone: Vec<String>,
         /// The figures.
         report: Report,
     },

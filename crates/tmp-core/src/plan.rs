@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     DatabaseName, Digest, EnvironmentName, MigrationId, Mode, ModulePath, SiteName, SystemName,
+    database::{Fingerprint, FingerprintDifferences},
     enhancement::{Command, DatabaseEngine, Enhancement},
     id::StepName,
-    module::{Content, Kind},
+    module::{Attributes, Content, Kind},
 };
 
 /// The version of the plan this release writes.
@@ -26,7 +27,10 @@ pub struct Plan {
     pub provenance: Provenance,
     /// Where it runs.
     pub target: Target,
-    /// What is to change, as packaged.
+    /// The committed migration that this one takes out again, where it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reverses: Option<Reversal>,
+    /// What is to change, as packaged; for a reversal, what changes back.
     pub enhancement: Enhancement,
     /// The modules to switch: no path is the prefix of another's, so any order will do.
     pub operations: Vec<Operation>,
@@ -55,6 +59,55 @@ pub struct Provenance {
     /// Why it runs outside a window, where it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+}
+
+/// What a reversal takes out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reversal {
+    /// The migration.
+    pub migration: MigrationId,
+    /// What it did to its database, where it had one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<ReversedDatabase>,
+}
+
+/// A database before and after a migration that is reversed: what has to come back, and what tells what
+/// was written since.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReversedDatabase {
+    /// Before it.
+    pub before: Fingerprint,
+    /// As it left it.
+    pub left: Fingerprint,
+    /// Tables of which rows written since may be changed or lost, because a person said so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lose: Vec<String>,
+}
+
+impl ReversedDatabase {
+    /// Judges what a reversal's scripts made of the database, before its COMMIT: `found` is what they found,
+    /// `becomes` what they leave. The schema must be the one before; so must the rows, but in tables that
+    /// were written to since, and those must not have been changed at all unless a person said so.
+    ///
+    /// # Errors
+    /// What is wrong, in words.
+    pub fn judge(&self, found: &Fingerprint, becomes: &Fingerprint) -> Result<(), String> {
+        let since = self.left.differences(found).data;
+        let moved = found.differences(becomes).data;
+        if let Some(table) = since.iter().find(|table| moved.contains(table) && !self.lose.contains(table)) {
+            return Err(format!("rows of table {table} that were written since would be changed or lost"));
+        }
+        let FingerprintDifferences { schema, mut data } = self.before.differences(becomes);
+        data.retain(|table| !since.contains(table));
+        let wrong = FingerprintDifferences { schema, data };
+        if wrong.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("the roll-back scripts do not restore it: {wrong}"))
+        }
+    }
 }
 
 /// Where a migration runs.
@@ -125,6 +178,10 @@ pub struct StagedModule {
     /// The owner the enhancement asks for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
+    /// The attributes it gets where they are known from an archive; otherwise those of what it replaces, or
+    /// what the parent's rules give.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attributes: Option<Attributes>,
 }
 
 /// The database whose COMMIT is the commit point.
@@ -139,6 +196,21 @@ pub struct PlannedDatabase {
     pub notes: Vec<String>,
     /// The directories that hold its files, absolute: their modification times are put back.
     pub directories: Vec<Utf8PathBuf>,
+}
+
+/// The step that compares every switched module.
+pub const POST_IMAGE: &str = "post-image";
+
+/// The step as which the commands after a rollback run.
+pub const AFTER_ROLLBACK: &str = "after-rollback";
+
+/// How the steps of control objects begin; their number follows, from 1.
+pub const CONTROL_OBJECT: &str = "control-object-";
+
+/// Whether a step of the engine's own has this name, or may have.
+pub fn is_engines_own(name: &StepName) -> bool {
+    let name = name.as_str();
+    name == POST_IMAGE || name == AFTER_ROLLBACK || name.starts_with(CONTROL_OBJECT)
 }
 
 /// One step of the checked part.

@@ -6,6 +6,7 @@
 //! * [`Tree`]: confined access below a root that is held open. [`observe`]: what stands there.
 //! * [`write_new`], [`set_attributes`], [`remove_tree`] and their like: the few ways things are made,
 //!   given attributes, and removed.
+//! * [`SystemClock`]: the time of this machine, for those who need both.
 //! * [`Barrier`]: when something is durable. [`probe`]: whether a file system can be relied on at all.
 //!
 //! What a file system has to keep, for TMP to be right on it: a rename is atomic; `fsync` of a directory
@@ -14,6 +15,7 @@
 
 mod attributes;
 mod barrier;
+mod clock;
 mod component;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
@@ -33,9 +35,10 @@ mod write;
 
 pub use attributes::set_attributes;
 pub use barrier::Barrier;
+pub use clock::SystemClock;
 pub use dirs::{create_dir_durably, ensure_dirs};
 pub use disk::{
-    At, Dir, Disk, Durability, Extent, FileSystem, Identity, Lock, OpenFile, Rename, Right, Stat,
+    At, Dir, Disk, Durability, Extent, FileSystem, Identity, Lock, OpenFile, Rename, Right, Sharing, Stat,
 };
 pub use error::DiskError;
 pub use fault::{Fault, FaultDisk};

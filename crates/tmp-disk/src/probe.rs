@@ -66,7 +66,7 @@ pub enum ProbeError {
     /// The work directory lies on another mount than the root, or in another subvolume.
     #[error(
         "the work directory is not on the mount (and subvolume) of {root}, so nothing can be renamed from one \
-         to the other; set `work:` to a directory that is, such as {root}/.tmp-work"
+         to the other; leave `work:` out, or set it to a directory that is, such as {root}/.tmp-work"
     )]
     OtherMount {
         /// The root.

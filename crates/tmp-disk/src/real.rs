@@ -24,7 +24,7 @@ use rustix::{
 use tmp_core::{Mode, module::Timestamp};
 
 use crate::component::{component, component_or_itself};
-use crate::disk::{At, Dir, Disk, Extent, FileSystem, Lock, OpenFile, Rename, Right, Stat};
+use crate::disk::{At, Dir, Disk, Extent, FileSystem, Lock, OpenFile, Rename, Right, Sharing, Stat};
 
 /// The file system of this machine.
 #[derive(Debug, Clone, Copy, Default)]
@@ -219,5 +219,13 @@ impl Disk for RealDisk {
 
     fn try_lock(&self, at: At<'_>, note: &str) -> io::Result<Option<Lock>> {
         Ok(lock::try_lock(fd(at.dir)?, component(at.name)?, note)?.map(Lock::new))
+    }
+
+    fn is_locked(&self, at: At<'_>) -> io::Result<bool> {
+        lock::is_locked(fd(at.dir)?, component(at.name)?)
+    }
+
+    fn try_lock_existing(&self, at: At<'_>, sharing: Sharing) -> io::Result<Option<Lock>> {
+        Ok(lock::try_lock_existing(fd(at.dir)?, component(at.name)?, sharing)?.map(Lock::new))
     }
 }

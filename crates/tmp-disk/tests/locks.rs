@@ -6,7 +6,10 @@ use std::{
     io::{BufRead as _, BufReader, Write as _},
     path::Path,
     process::{Command, Stdio},
-    sync::{Barrier, Mutex},
+    sync::{
+        Barrier, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -68,4 +71,24 @@ fn a_killed_holder_holds_no_longer() {
     let start = Instant::now();
     assert!(try_lock(folder.path()).is_some(), "its holder is dead");
     assert!(start.elapsed() < Duration::from_secs(1));
+}
+
+/// Whoever asks has the lock for a moment; who takes it then must not be told that it is held.
+#[test]
+fn asking_keeps_nobody_from_taking_it() {
+    let folder = folder();
+    drop(try_lock(folder.path()));
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let dir = RealDisk.open_root(folder.path()).unwrap();
+            while !done.load(Ordering::Relaxed) {
+                RealDisk.is_locked(At::new(&dir, "lock")).unwrap();
+                thread::sleep(Duration::from_micros(50));
+            }
+        });
+        let taken = (0..2000).filter(|_| try_lock(folder.path()).is_some()).count();
+        done.store(true, Ordering::Relaxed);
+        assert_eq!(taken, 2000);
+    });
 }

@@ -46,6 +46,7 @@ impl Observer for Printer {
             Event::Done { work, items, bytes, took_ms } => {
                 format!("{}: {items} items, {bytes} bytes, {took_ms} ms", work.as_str())
             }
+            Event::StepBegan { step, .. } => format!("{step} begins"),
             Event::Step { step, direction, failure, .. } => {
                 let way = if *direction == Direction::Apply { "step" } else { "undo of" };
                 format!("{way} {step}: {}", failure.as_deref().unwrap_or("done"))

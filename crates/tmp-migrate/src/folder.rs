@@ -44,6 +44,15 @@ pub enum FolderError {
     /// The journal failed.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// The folder is whole and has its name, but whether that is durable is unknown: the migration may
+    /// have begun.
+    #[error("the folder of migration {migration} cannot be made durable")]
+    NotDurable {
+        /// The migration.
+        migration: MigrationId,
+        /// What the disk said.
+        source: DiskError,
+    },
     /// A script is not what the manifest says, or cannot be read from the contents.
     #[error("script {name} cannot be taken from the payload")]
     Script {
@@ -65,6 +74,9 @@ pub enum FolderError {
 impl Folder {
     /// Makes the folder of a new migration with its plan, its scripts and a journal that has begun.
     /// It exists whole and durably on return, and not at all before.
+    ///
+    /// After [`FolderError::NotDurable`] it may exist or not: recovery finds out. After any other error
+    /// it does not, and what was made of it is removed, at the latest by [`sweep`].
     pub(crate) fn create(
         disk: &dyn Disk,
         journals: (&Dir, &Utf8PathBuf),
@@ -73,29 +85,21 @@ impl Folder {
         record: impl FnOnce(Digest) -> Record,
     ) -> Result<(Self, Journal), FolderError> {
         let (parent, parent_path) = journals;
-        let migration = &plan.migration;
+        let migration = plan.migration.clone();
         let unfinished = format!("{}{migration}", unfinished(&plan.target.root));
-        let fault = |doing, path: &str| {
-            let path = path.to_owned();
-            move |source| DiskError { doing, path, source }
-        };
-        disk.create_dir(At::new(parent, &unfinished), Mode::from_bits(0o700))
-            .map_err(fault("create", &unfinished))?;
-        let dir = disk.open_dir(parent, OsStr::new(&unfinished)).map_err(fault("open", &unfinished))?;
-        let json = serde_json::to_vec(plan)
-            .map_err(|error| FolderError::Plan { migration: migration.clone(), what: error.to_string() })?;
-        write_durably(disk, &dir, PLAN, &json)?;
-        for script in scripts(&plan.enhancement).values() {
-            let bytes = tmp_core::contents::read_small(contents, &script.digest, LARGEST_SCRIPT)
-                .map_err(|source| FolderError::Script { name: script.name.clone(), source })?;
-            write_durably(disk, &dir, &script_file(&script.digest), &bytes)?;
+        let named = fill(disk, (parent, &unfinished), plan, contents, record).and_then(|made| {
+            disk.rename(At::new(parent, &unfinished), At::new(parent, migration.as_str()), Rename::NoReplace)
+                .map_err(DiskError::at("rename", &unfinished))?;
+            Ok(made)
+        });
+        let (dir, journal) = named.inspect_err(|_| {
+            // What went wrong first is what is told; the next engine sweeps what cannot be removed now.
+            let _ = remove_tree(disk, At::new(parent, &unfinished));
+        })?;
+        if let Err(source) = disk.sync_dir(parent).map_err(DiskError::at("sync", parent_path)) {
+            return Err(FolderError::NotDurable { migration, source });
         }
-        let record = record(Digest::of(&json));
-        let journal = Journal::create(disk, &dir, migration, plan.needs.journal, record.at, &record.fact)?;
-        disk.rename(At::new(parent, &unfinished), At::new(parent, migration.as_str()), Rename::NoReplace)
-            .map_err(fault("rename", &unfinished))?;
-        disk.sync_dir(parent).map_err(fault("sync", parent_path.as_str()))?;
-        Ok((Self { dir, path: parent_path.join(migration.as_str()), migration: migration.clone() }, journal))
+        Ok((Self { dir, path: parent_path.join(migration.as_str()), migration }, journal))
     }
 
     /// Opens the folder of a migration.
@@ -154,6 +158,31 @@ impl Folder {
     pub(crate) fn script_path(&self, script: &Script) -> PathBuf {
         self.path.join(script_file(&script.digest)).into()
     }
+}
+
+/// Makes the folder under its unfinished name.
+fn fill(
+    disk: &dyn Disk,
+    (parent, unfinished): (&Dir, &str),
+    plan: &Plan,
+    contents: &dyn Contents,
+    record: impl FnOnce(Digest) -> Record,
+) -> Result<(Dir, Journal), FolderError> {
+    let migration = &plan.migration;
+    disk.create_dir(At::new(parent, unfinished), Mode::from_bits(0o700))
+        .map_err(DiskError::at("create", unfinished))?;
+    let dir = disk.open_dir(parent, OsStr::new(unfinished)).map_err(DiskError::at("open", unfinished))?;
+    let json = serde_json::to_vec(plan)
+        .map_err(|error| FolderError::Plan { migration: migration.clone(), what: error.to_string() })?;
+    write_durably(disk, &dir, PLAN, &json)?;
+    for script in scripts(&plan.enhancement).values() {
+        let bytes = tmp_core::contents::read_small(contents, &script.digest, LARGEST_SCRIPT)
+            .map_err(|source| FolderError::Script { name: script.name.clone(), source })?;
+        write_durably(disk, &dir, &script_file(&script.digest), &bytes)?;
+    }
+    let record = record(Digest::of(&json));
+    let journal = Journal::create(disk, &dir, migration, plan.needs.journal, record.at, &record.fact)?;
+    Ok((dir, journal))
 }
 
 fn script_file(digest: &Digest) -> String {

@@ -1,6 +1,6 @@
 //! What the journals of a state directory tell, without a lock and without changing anything.
 
-use std::{path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use camino::Utf8Path;
 use serde::Serialize;
@@ -42,10 +42,16 @@ pub struct MigrationSummary {
     pub ended: Option<OffsetDateTime>,
     /// Where it is.
     pub phase: Phase,
+    /// The migration that it takes out again, where it is a reversal.
+    pub reverses: Option<MigrationId>,
+    /// The committed reversal that took it out again.
+    pub reversed_by: Option<MigrationId>,
     /// Why it turned back, if it did.
     pub cause: Option<String>,
     /// Why the rollback failed, if it did.
     pub undo_failure: Option<String>,
+    /// What is right all the same, if it did.
+    pub intact: Option<String>,
     /// The snapshot that was made before.
     pub snapshot: Option<SnapshotId>,
     /// What a person should know that changed no outcome.
@@ -97,11 +103,26 @@ pub fn history(disk: &Arc<dyn Disk>, state: &Utf8Path) -> Result<History, Histor
     let Some(journals) = open(disk.as_ref(), state)? else { return Ok(history) };
     for id in folder::migrations(disk.as_ref(), &journals)? {
         match read(disk.as_ref(), &journals, state, &id) {
-            Ok((plan, phase, records)) => history.migrations.push(summary(&plan, phase, &records)),
+            Ok((_, plan, phase, records)) => history.migrations.push(summary(&plan, phase, &records)),
             Err(error) => history.unreadable.push(Unreadable { id, why: crate::text(&error) }),
         }
     }
+    mark_reversed(&mut history.migrations);
     Ok(history)
+}
+
+/// Marks what a committed reversal took out.
+fn mark_reversed(migrations: &mut [MigrationSummary]) {
+    let committed =
+        |summary: &&MigrationSummary| matches!(summary.phase, Phase::Committed | Phase::CleanedUp);
+    let by: BTreeMap<MigrationId, MigrationId> = migrations
+        .iter()
+        .filter(committed)
+        .filter_map(|summary| Some((summary.reverses.clone()?, summary.id.clone())))
+        .collect();
+    for summary in migrations {
+        summary.reversed_by = by.get(&summary.id).cloned();
+    }
 }
 
 /// The plan and the whole journal of one migration.
@@ -113,12 +134,36 @@ pub fn log(
     state: &Utf8Path,
     id: &MigrationId,
 ) -> Result<(Plan, Phase, Vec<Record>), HistoryError> {
+    let (_, plan, phase, records) = whole(disk.as_ref(), state, id)?;
+    Ok((plan, phase, records))
+}
+
+/// One migration with its folder.
+pub(crate) fn whole(
+    disk: &dyn Disk,
+    state: &Utf8Path,
+    id: &MigrationId,
+) -> Result<(Folder, Plan, Phase, Vec<Record>), HistoryError> {
     let missing = || HistoryError::NoSuchMigration { id: id.clone() };
-    let journals = open(disk.as_ref(), state)?.ok_or_else(missing)?;
-    if !folder::migrations(disk.as_ref(), &journals)?.contains(id) {
+    let journals = open(disk, state)?.ok_or_else(missing)?;
+    if !folder::migrations(disk, &journals)?.contains(id) {
         return Err(missing());
     }
-    read(disk.as_ref(), &journals, state, id)
+    read(disk, &journals, state, id)
+}
+
+/// Every migration of a state directory, oldest first.
+pub(crate) fn all(
+    disk: &dyn Disk,
+    state: &Utf8Path,
+) -> Result<Vec<(Plan, Phase, Vec<Record>)>, HistoryError> {
+    let Some(journals) = open(disk, state)? else { return Ok(Vec::new()) };
+    let migrations = folder::migrations(disk, &journals)?;
+    let read = |id: &MigrationId| {
+        let (_, plan, phase, records) = read(disk, &journals, state, id)?;
+        Ok((plan, phase, records))
+    };
+    migrations.iter().map(read).collect()
 }
 
 fn open(disk: &dyn Disk, state: &Utf8Path) -> Result<Option<Dir>, DiskError> {
@@ -135,11 +180,11 @@ fn read(
     journals: &Dir,
     state: &Utf8Path,
     id: &MigrationId,
-) -> Result<(Plan, Phase, Vec<Record>), HistoryError> {
+) -> Result<(Folder, Plan, Phase, Vec<Record>), HistoryError> {
     let folder = Folder::open(disk, (journals, &state.join("journal")), id)?;
     let (phase, records) = Journal::read(disk, &folder.dir, id).map_err(FolderError::from)?;
     let plan = folder.plan(disk, &records)?;
-    Ok((plan, phase, records))
+    Ok((folder, plan, phase, records))
 }
 
 pub(crate) fn summary(plan: &Plan, phase: Phase, records: &[Record]) -> MigrationSummary {
@@ -156,8 +201,11 @@ pub(crate) fn summary(plan: &Plan, phase: Phase, records: &[Record]) -> Migratio
         started: memory.began.unwrap_or(OffsetDateTime::UNIX_EPOCH),
         ended: memory.last.filter(|_| closed),
         phase,
+        reverses: plan.reverses.as_ref().map(|reversal| reversal.migration.clone()),
+        reversed_by: None,
         cause: memory.cause,
         undo_failure: memory.undo_failure,
+        intact: memory.intact,
         snapshot: memory.snapshot,
         findings: memory.findings,
     }

@@ -20,23 +20,33 @@
 //! }
 //! ```
 
+mod accepted;
 mod command;
+mod drift;
 mod engine;
 mod folder;
 mod history;
+mod holder;
 mod http;
 mod journal;
+mod left;
 mod planner;
 pub mod rehearse;
 mod survivors;
 mod workplace;
 
 pub use command::CommandPolicy;
+pub use drift::Drift;
 pub use engine::{Engine, EngineError, Found, Interrupted, OpenError, Opened, Party, Recovered, Resolution};
 pub use folder::FolderError;
 pub use history::{History, HistoryError, MigrationSummary, Unreadable, history, log};
+pub use holder::{Holder, holder};
 pub use journal::{Fact, Journal, JournalError, PreparedOperation, PreparedSite, Record};
-pub use planner::{PlanError, PlanFault, PlanRequest, Utility, plan};
+pub use left::{Left, LeftDatabase, LeftModule};
+pub use planner::{
+    PlanError, PlanFault, PlanRequest, ReversalContents, ReversalRequest, Utility, plan, plan_reversal,
+    reversal_order,
+};
 pub use workplace::Workplace;
 
 /// An error with everything that caused it, on one line.

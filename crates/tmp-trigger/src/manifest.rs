@@ -11,6 +11,7 @@ use tmp_core::{
     enhancement::{Command, Enhancement, Probe, SCHEMA, SqlRollback, TransactionMode},
     id::StepName,
     module::{Change, Content, ModuleChange},
+    plan::is_engines_own,
 };
 
 use crate::{limits, mistake::Rule, rules};
@@ -24,6 +25,8 @@ pub struct ManifestFault {
     pub place: ManifestPlace,
     /// What is wrong.
     pub message: String,
+    /// How to mend it; empty where the rule says it all.
+    pub help: &'static str,
 }
 
 /// A place in a manifest: one of its lists, and an item of it.
@@ -81,7 +84,17 @@ const fn item(field: &'static str, item: usize, of_item: &'static str) -> Manife
 
 impl Check {
     fn fault(&mut self, rule: &'static Rule, place: ManifestPlace, message: impl Into<String>) {
-        self.faults.push(ManifestFault { rule, place, message: message.into() });
+        self.helped(rule, place, message, "");
+    }
+
+    fn helped(
+        &mut self,
+        rule: &'static Rule,
+        place: ManifestPlace,
+        message: impl Into<String>,
+        help: &'static str,
+    ) {
+        self.faults.push(ManifestFault { rule, place, message: message.into(), help });
     }
 
     fn whole(&mut self, enhancement: &Enhancement) {
@@ -279,6 +292,11 @@ impl Check {
         list: &'static str,
         at: usize,
     ) {
+        if is_engines_own(name) {
+            let message = format!("{name} is the name of a step of TMP's own");
+            let help = "give it another name: post-image, after-rollback and control-object-… are taken";
+            self.helped(&rules::RESERVED_NAME, item(list, at, "name"), message, help);
+        }
         match names.entry(name) {
             btree_map::Entry::Vacant(free) => drop(free.insert((list, at))),
             btree_map::Entry::Occupied(taken) => {
@@ -293,10 +311,14 @@ impl Check {
         let program = command.run.first().map(String::as_str).unwrap_or_default();
         if program.is_empty() {
             self.fault(&rules::COMMAND, place, "there is no program to run");
-        } else if program.contains('/')
-            && let Err(error) = program.parse::<ModulePath>()
-        {
-            self.fault(&rules::COMMAND, place, error.to_string());
+        } else if program.contains('/') {
+            let path = program.strip_prefix('/').unwrap_or(program);
+            if let Err(error) = path.parse::<ModulePath>() {
+                let message = format!("{program:?} is not the path of a program: {}", error.fault);
+                let help = "name a program below the root (bin/reindex), one of the target host \
+                            (/usr/bin/systemctl), or one that is looked up in PATH (systemctl)";
+                self.helped(&rules::COMMAND, place, message, help);
+            }
         }
         if command.run.iter().any(|part| part.contains('\0')) {
             self.fault(&rules::COMMAND, place, "an argument holds a NUL byte");

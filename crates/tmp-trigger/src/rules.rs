@@ -23,8 +23,9 @@ rules! {
         "With `--base` (or `--from` and `--to`) each changed module records what it expects to replace. What \
          the enhancement removes must be in that tree, and what `replaces` says must be what it holds."
     COMMAND "command" "A command cannot be run as it is written"
-        "A command is a list: the program, then its arguments. No shell reads it. A program with a '/' lies \
-         below the root of the system; one without is looked up in PATH."
+        "A command is a list: the program, then its arguments. No shell reads it. A program that begins with a '/' \
+         is one of the target host; another with a '/' lies below the root of the system; one without is looked \
+         up in PATH. A path has no '.' and no '..' in it."
     DATABASE "database" "A database is not declared"
         "Every database that a SQL change names is declared under `databases` with its engine, because the \
          dialect must be known when the scripts are checked."
@@ -63,6 +64,9 @@ rules! {
     RELATION "relation" "Relations between enhancements contradict each other"
         "An enhancement neither requires nor conflicts with itself, and does not at once require, or move \
          together with, one that it conflicts with."
+    RESERVED_NAME "reserved-name" "A step has the name of one of TMP's own"
+        "The journal knows steps by name, and TMP has steps of its own: post-image, after-rollback, and one \
+         control-object-… for each control object."
     SCHEDULE "schedule" "The schedule contradicts itself"
         "A schedule must begin before it expires; a day alone expires when it is over."
     SCRIPT "script" "A SQL script would not run as it must"

@@ -1,4 +1,4 @@
-//! Fetches the inputs by name, once.
+//! Fetches releases by name, once.
 
 use std::{
     fs,
@@ -8,61 +8,55 @@ use std::{
 
 use crate::{Done, shell};
 
-/// The older release.
-pub(super) const OLD: &str = "ansible==2.4.0.0";
-/// The feature release after it.
-pub(super) const NEW: &str = "ansible==2.5.0";
-/// What holds the database.
-pub(super) const DATABASE: &str = "pyproj==3.6.1";
-const DATABASE_INSIDE: &str = "pyproj/proj_dir/share/proj/proj.db";
-
-/// Unpacked inputs, not to be changed.
-pub(super) struct Inputs {
-    pub(super) old: PathBuf,
-    pub(super) new: PathBuf,
-    pub(super) database: PathBuf,
+/// Where releases are found, and in what form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Registry {
+    /// The Python Package Index, sources.
+    Sources,
+    /// The Python Package Index, a wheel for any Linux on x86-64.
+    Wheel,
+    /// The npm registry.
+    Npm,
 }
 
-/// The inputs below `folder`; what is there already is used again.
-pub(super) fn inputs(folder: &Path) -> Done<Inputs> {
-    fs::create_dir_all(folder)?;
-    Ok(Inputs {
-        old: source(folder, OLD)?,
-        new: source(folder, NEW)?,
-        database: wheel(folder, DATABASE)?.join(DATABASE_INSIDE),
-    })
+impl Registry {
+    /// What people call it.
+    pub(super) const fn title(self) -> &'static str {
+        match self {
+            Self::Sources => "PyPI, sources",
+            Self::Wheel => "PyPI, wheel",
+            Self::Npm => "npm",
+        }
+    }
 }
 
-/// The unpacked sources of a release.
-fn source(folder: &Path, release: &str) -> Done<PathBuf> {
-    once(folder, release, |into| {
-        let archive = download(into, &["--no-binary", ":all:", release])?;
+/// The unpacked release of a package below `folder`; what is there already is used again.
+pub(super) fn release(folder: &Path, registry: Registry, name: &str, version: &str) -> Done<PathBuf> {
+    once(folder, &format!("{name}-{version}"), |into| {
         let unpacked = into.join("unpacked");
+        let file = match registry {
+            Registry::Sources => pip(into, &["--no-binary", ":all:"], name, version)?,
+            Registry::Wheel => {
+                let platforms = ["--platform", "manylinux2014_x86_64", "--platform", "manylinux_2_17_x86_64"];
+                let which =
+                    [&["--only-binary", ":all:", "--python-version", "3.11"][..], &platforms].concat();
+                pip(into, &which, name, version)?
+            }
+            Registry::Npm => {
+                let mut npm = Command::new("npm");
+                npm.args(["pack", "--silent", &format!("{name}@{version}"), "--pack-destination"]).arg(into);
+                shell::read(&mut npm)?;
+                downloaded(into)?
+            }
+        };
+        if registry == Registry::Wheel {
+            let unpack = ["-m", "zipfile", "-e"];
+            return shell::run(Command::new("python3").args(unpack).arg(&file).arg(&unpacked));
+        }
         fs::create_dir(&unpacked)?;
         let mut tar = Command::new("tar");
-        tar.args(["--strip-components", "1", "--no-same-owner", "-xzf"])
-            .arg(&archive)
-            .arg("-C")
-            .arg(&unpacked);
+        tar.args(["--strip-components", "1", "--no-same-owner", "-xzf"]).arg(&file).arg("-C").arg(&unpacked);
         shell::run(&mut tar)
-    })
-}
-
-/// The unpacked wheel of a release for any Linux on x86-64; the Python that runs does not matter.
-fn wheel(folder: &Path, release: &str) -> Done<PathBuf> {
-    once(folder, release, |into| {
-        let which = [
-            "--only-binary",
-            ":all:",
-            "--platform",
-            "manylinux2014_x86_64",
-            "--python-version",
-            "3.11",
-            release,
-        ];
-        let archive = download(into, &which)?;
-        let unpack = ["-m", "zipfile", "-e"];
-        shell::run(Command::new("python3").args(unpack).arg(&archive).arg(into.join("unpacked")))
     })
 }
 
@@ -82,10 +76,14 @@ fn once(folder: &Path, release: &str, make: impl Fn(&Path) -> Done) -> Done<Path
 }
 
 /// Lets pip fetch one file into `into`. For sources pip also asks the package for its metadata.
-fn download(into: &Path, which: &[&str]) -> Done<PathBuf> {
+fn pip(into: &Path, which: &[&str], name: &str, version: &str) -> Done<PathBuf> {
     let mut pip = Command::new("python3");
     pip.args(["-m", "pip", "download", "--quiet", "--no-deps", "--dest"]).arg(into).args(which);
-    shell::run(&mut pip)?;
-    let file = fs::read_dir(into)?.next().ok_or("pip downloaded nothing")?;
+    shell::run(pip.arg(format!("{name}=={version}")))?;
+    downloaded(into)
+}
+
+fn downloaded(into: &Path) -> Done<PathBuf> {
+    let file = fs::read_dir(into)?.next().ok_or("nothing was downloaded")?;
     Ok(file?.path())
 }

@@ -3,7 +3,7 @@
 use std::{fs, path::Path, sync::Arc};
 
 use tmp_archive::{Archive, Entry, EntryPath};
-use tmp_core::store::{ArchiveStore, Filler};
+use tmp_core::store::{ArchiveStore, Filler, Hold, StoreLock};
 
 use crate::place::{id, quiet};
 
@@ -39,6 +39,10 @@ impl ArchiveStore for ReadOnly {
 
     fn drop_cache(&self, _: &str) -> std::io::Result<()> {
         Ok(())
+    }
+
+    fn hold(&self, _: Hold) -> std::io::Result<Option<StoreLock>> {
+        Ok(Some(StoreLock::new(())))
     }
 }
 

@@ -1,7 +1,10 @@
 //! `tmp check`: an enhancement as it would be packaged.
 
-use camino::Utf8PathBuf;
+use std::io;
+
+use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
+use tmp_trigger::source::FILE;
 
 use crate::{
     exit::Exit,
@@ -42,10 +45,28 @@ impl Report for Good {
     }
 }
 
+/// The directory of an enhancement, absolute.
+///
+/// # Errors
+/// There is no `enhancement.yaml` in it.
+pub(crate) fn directory(dir: &Utf8Path) -> Result<Utf8PathBuf, Failure> {
+    let dir = files::absolute(dir)?;
+    match dir.join(FILE).symlink_metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let message = format!("there is no {FILE} in {dir}");
+            Err(Failure::new(Exit::InvalidInput, message)
+                .rule("no-enhancement")
+                .help("`tmp new ID` begins an enhancement in a directory of its own"))
+        }
+        // Whatever else is wrong with it is found when it is read.
+        _ => Ok(dir),
+    }
+}
+
 impl Check {
     /// Checks everything, and says everything that is wrong at once.
     pub(crate) fn run(&self, out: &mut Output) -> Result<Exit, Failure> {
-        let dir = files::absolute(&self.dir)?;
+        let dir = directory(&self.dir)?;
         let checked =
             tmp_trigger::check(dir.as_std_path(), &SqlScripts).map_err(|found| mistakes::failure(&found))?;
         for warning in &checked.warnings {

@@ -1,12 +1,12 @@
 //! `tmp doctor`: is everything in place for a migration? Looks, and tries the file system in TMP's own
 //! work directory; removes what dead rehearsals left, and changes nothing else.
 
-use std::{ffi::OsStr, path::Path};
+use std::{collections::BTreeSet, ffi::OsStr, path::Path};
 
 use camino::Utf8Path;
 use serde::Serialize;
 use tmp_disk::{At, Dir, Disk, Durability, Tree, probe};
-use tmp_migrate::{History, MigrationSummary, rehearse::leftovers};
+use tmp_migrate::{History, MigrationSummary, Utility, rehearse::leftovers};
 
 use crate::{
     args::Globals,
@@ -82,11 +82,7 @@ pub(crate) fn run(globals: &Globals, out: &mut Output) -> Result<Exit, Failure> 
         doctor.warn("sites", "none is configured".into());
     }
     for (name, utility) in &config.utilities {
-        for command in
-            [Some(&utility.export), Some(&utility.import), utility.verify.as_ref()].into_iter().flatten()
-        {
-            doctor.program(name, command.first().map_or("", String::as_str));
-        }
+        doctor.utility(name, utility);
     }
     let healthy = doctor.findings.iter().all(|finding| finding.level != Level::Fault);
     out.report(&Examined { healthy, findings: doctor.findings });
@@ -168,7 +164,7 @@ impl Examination {
         match mounts {
             Ok((Some(root), Some(work))) if root.mount == work.mount => {}
             Ok(_) => {
-                let help = "name one with `work:`, or ROOT/.tmp-work where the root is a mount itself";
+                let help = "leave `work:` out, or name a directory on that mount";
                 self.fault(
                     &about,
                     format!("the work directory {} is not on the mount of the root; {help}", site.work),
@@ -240,15 +236,22 @@ impl Examination {
         }
     }
 
-    fn program(&mut self, utility: &str, program: &str) {
-        let about = format!("utility {utility}");
+    /// One line for a utility, however many of its commands run the same program.
+    fn utility(&mut self, name: &str, utility: &Utility) {
+        let about = format!("utility {name}");
+        let commands = [Some(&utility.export), Some(&utility.import), utility.verify.as_ref()];
+        let programs = commands.into_iter().flatten().filter_map(|command| command.first());
+        let programs: BTreeSet<&str> = programs.map(String::as_str).collect();
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let found = program.contains('/')
-            || std::env::split_paths(&path).any(|folder| folder.join(OsStr::new(program)).is_file());
-        if found {
-            self.ok(&about, program.to_owned());
+        let found = |program: &str| {
+            program.contains('/')
+                || std::env::split_paths(&path).any(|folder| folder.join(OsStr::new(program)).is_file())
+        };
+        let missing: Vec<_> = programs.iter().copied().filter(|program| !found(program)).collect();
+        if missing.is_empty() {
+            self.ok(&about, programs.into_iter().collect::<Vec<_>>().join(", "));
         } else {
-            self.fault(&about, format!("{program} is not in PATH"));
+            self.fault(&about, format!("not in PATH: {}", missing.join(", ")));
         }
     }
 }

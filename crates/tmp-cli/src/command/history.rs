@@ -1,4 +1,4 @@
-//! `tmp history`: past migrations.
+//! `tmp history`: past migrations, and restores in place.
 
 use serde::Serialize;
 use tmp_core::EnhancementId;
@@ -12,6 +12,7 @@ use crate::{
     journals,
     output::{Output, Report},
     render,
+    restores::{self, Restore, Restores, UnreadableRestore},
     site::{self, SiteFlag},
 };
 
@@ -27,6 +28,12 @@ pub(crate) struct History {
 #[derive(Debug, Serialize)]
 struct Past {
     migrations: Vec<MigrationSummary>,
+    /// Restores over a live tree. Left out where there was none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    restores: Vec<Restore>,
+    /// Records of restores that cannot be read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unreadable_restores: Vec<UnreadableRestore>,
     /// Left out where every journal can be read.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     unreadable: Vec<Unreadable>,
@@ -36,11 +43,12 @@ impl Report for Past {
     const SCHEMA: &'static str = "tmp.history/v1";
 
     fn text(&self) -> String {
-        if self.migrations.is_empty() && self.unreadable.is_empty() {
-            return "no migrations\n".into();
-        }
-        let rows = self.migrations.iter().map(row);
-        let mut text = render::table(["STARTED", "MIGRATION", "ENHANCEMENT", "SITE", "PHASE"], rows);
+        let mut text = if self.migrations.is_empty() && self.unreadable.is_empty() {
+            "no migrations\n".into()
+        } else {
+            let rows = self.migrations.iter().map(row);
+            render::table(["STARTED", "MIGRATION", "ENHANCEMENT", "SITE", "STATUS"], rows)
+        };
         for summary in &self.migrations {
             if let Some(cause) = &summary.cause {
                 push!(text, "\n{}: {cause}\n", summary.id);
@@ -48,6 +56,13 @@ impl Report for Past {
             if let Some(failure) = &summary.undo_failure {
                 push!(text, "{}: the rollback failed: {failure}\n", summary.id);
             }
+        }
+        if !self.restores.is_empty() {
+            text.push('\n');
+        }
+        text.extend(self.restores.iter().map(Restore::line));
+        for UnreadableRestore { file, why } in &self.unreadable_restores {
+            push!(text, "{file}: this record of a restore cannot be read: {why}\n");
         }
         text += &journals::lines(&self.unreadable);
         text
@@ -60,12 +75,12 @@ fn row(summary: &MigrationSummary) -> [String; 5] {
         summary.id.to_string(),
         format!("{} r{}", summary.enhancement, summary.revision),
         format!("{}/{}/{}", summary.system, summary.environment, summary.site),
-        summary.phase.to_string(),
+        render::standing(summary).to_owned(),
     ]
 }
 
 impl History {
-    /// Lists migrations, newest last.
+    /// Lists migrations, and what was restored in place, newest last.
     pub(crate) fn run(&self, globals: &Globals, out: &mut Output) -> Result<Exit, Failure> {
         let config = Config::load(globals)?;
         let site = self.site.name()?.map(|name| site::named(&config, &name)).transpose()?;
@@ -74,11 +89,27 @@ impl History {
                 && site.is_none_or(|site| journals::is_at(summary, site))
         };
         let all = journals::readable(&config)?;
+        if let Some(id) = &self.id
+            && all.unreadable.is_empty()
+            && !all.migrations.iter().any(|summary| summary.enhancement == *id)
+        {
+            let message = format!("there is no migration of an enhancement {:?}", id.as_str());
+            return Err(Failure::new(Exit::Usage, message)
+                .rule("unknown-id")
+                .help("`tmp history` lists every migration with its enhancement"));
+        }
+        let Restores { mut restores, unreadable: unreadable_restores } = restores::read(&config)?;
+        restores.retain(|restore| self.id.is_none() && site.is_none_or(|site| restore.is_at(site)));
         let past = Past {
             migrations: all.migrations.into_iter().filter(fits).collect(),
+            restores,
+            unreadable_restores,
             unreadable: all.unreadable,
         };
         out.report(&past);
-        Ok(journals::exit(&past.unreadable))
+        Ok(match journals::exit(&past.unreadable) {
+            Exit::Done if !past.unreadable_restores.is_empty() => Exit::InvalidInput,
+            exit => exit,
+        })
     }
 }

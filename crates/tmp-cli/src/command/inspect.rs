@@ -136,7 +136,9 @@ fn steps(enhancement: &Enhancement) -> String {
         let back = match &change.rollback {
             SqlRollback::Script(script) => script.name.clone(),
             SqlRollback::Archive => "from the archive".into(),
-            SqlRollback::Irreversible { why } => format!("NONE: {why}"),
+            SqlRollback::Irreversible { why } => {
+                format!("the archive, until others write to the database; then NONE: {why}")
+            }
         };
         push!(text, "sql {}: {} on {}; way back: {back}\n", change.name, change.apply.name, change.database);
     }

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use serde::Serialize;
 use tmp_core::{Phase, clock::Clock as _, plan::Plan};
+use tmp_disk::SystemClock;
 use tmp_migrate::{Fact, Record, log};
 
 use crate::{
     args::Globals,
-    clock::SystemClock,
     config::Config,
     exit::Exit,
     failure::Failure,
@@ -37,6 +37,8 @@ struct Head<'a> {
     revision: u32,
     site: String,
     payload: String,
+    /// The migration that it takes out again, where it is a reversal.
+    reverses: Option<&'a str>,
     reason: Option<&'a str>,
 }
 
@@ -45,8 +47,9 @@ impl Report for Head<'_> {
 
     fn text(&self) -> String {
         let reason = self.reason.map_or(String::new(), |reason| format!("\nreason     {reason}"));
+        let reverses = self.reverses.map_or(String::new(), |reversed| format!("\nreverses   {reversed}"));
         format!(
-            "migration  {}\nof         {} r{}, {}\nat         {}{reason}\n\n",
+            "migration  {}\nof         {} r{}, {}\nat         {}{reverses}{reason}\n\n",
             self.migration, self.enhancement, self.revision, self.payload, self.site
         )
     }
@@ -106,6 +109,7 @@ fn head(plan: &Plan) -> Head<'_> {
         revision: plan.enhancement.revision.into(),
         site: format!("{}/{}/{}", target.system, target.environment, target.site),
         payload: plan.provenance.payload.to_string(),
+        reverses: plan.reverses.as_ref().map(|reversal| reversal.migration.as_str()),
         reason: plan.provenance.reason.as_deref(),
     }
 }
@@ -136,7 +140,8 @@ fn details(fact: &Fact, plan: &Plan) -> String {
         Fact::RolledBack { comparison, .. } => {
             format!("{} compared with the archive", render::count(comparison.modules, "module"))
         }
-        Fact::RollbackFailed { undo_failure } => undo_failure.clone(),
+        Fact::RollbackFailed { undo_failure, intact } if intact.is_empty() => undo_failure.clone(),
+        Fact::RollbackFailed { undo_failure, intact } => format!("{undo_failure} (intact: {intact})"),
         Fact::Resolved { reason, found } => format!("{reason} (found: {found})"),
         Fact::Switch { .. } | Fact::Switched | Fact::Applied | Fact::Checking => String::new(),
     }

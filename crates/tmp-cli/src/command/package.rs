@@ -6,7 +6,7 @@ use tmp_core::{Digest, EnvironmentName};
 use tmp_disk::{RealDisk, ensure_dirs};
 use tmp_trigger::{Mistake, PackageError, PackageOptions, Trees};
 
-use super::plan::environment;
+use super::{check::directory, plan::environment};
 use crate::{
     exit::Exit,
     failure::Failure,
@@ -74,7 +74,7 @@ impl Report for Made {
 impl Package {
     /// Checks everything and writes the trigger file, replacing one of the same name.
     pub(crate) fn run(&self, out: &mut Output) -> Result<Exit, Failure> {
-        let dir = files::absolute(&self.dir)?;
+        let dir = directory(&self.dir)?;
         let tree = |path: &Utf8PathBuf| files::absolute(path).map(Utf8PathBuf::into_std_path_buf);
         let trees = match (&self.base, &self.from, &self.to) {
             (Some(base), ..) => Trees::Base(tree(base)?),

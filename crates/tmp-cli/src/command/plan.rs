@@ -17,7 +17,7 @@ use crate::{
     config::{Config, Site},
     exit::Exit,
     failure::Failure,
-    journals,
+    in_place, journals,
     opening::{self, Crew},
     output::Output,
     planning,
@@ -64,7 +64,7 @@ impl Plan {
         let trigger = trigger::open(&self.file)?;
         let site = trigger::site_of(&trigger, &config, &self.site, self.environment)?;
         let all = journals::all(&config)?;
-        if let Some(done) = trigger::in_place(&trigger, site, &all) {
+        if let Some(done) = in_place::look(&config, &trigger, site, &all)? {
             out.report(&done);
             return Ok(Exit::Done);
         }

@@ -79,7 +79,8 @@ fn recover(
             drop(crew);
             let exit = Exit::of(&outcome);
             let (id, revision) = (summary.enhancement.as_str(), summary.revision.into());
-            out.report(&Ended::new(id, revision, site.to_string(), true, outcome));
+            let ended = Ended::new(id, revision, site.to_string(), true, outcome);
+            out.report(&ended.reversing(summary.reverses.is_some()));
             Ok(Some(exit))
         }
     }

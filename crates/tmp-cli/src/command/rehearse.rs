@@ -158,7 +158,7 @@ fn open(name: &DatabaseName, file: &Utf8Path) -> Box<dyn Database> {
 
 fn failed(site: &Site, error: RehearsalError) -> Failure {
     let (exit, help) = match error {
-        RehearsalError::Plan(refused) => return planning::refusal(site, refused),
+        RehearsalError::Plan(refused) => return planning::in_the_way(site, refused),
         RehearsalError::Stopped => (Exit::NotNow, "the clone is removed; rehearse again"),
         RehearsalError::Database(DatabaseError::Busy { .. }) => {
             (Exit::NotNow, "rehearse again when whoever holds the database has let it go")

@@ -24,7 +24,7 @@ pub(crate) struct Resolve {
     /// Accept a target that is neither as before nor as after
     #[arg(long)]
     accept_differences: bool,
-    /// Confirm without being asked: the site again
+    /// Confirm without being asked: the site as `tmp status` shows it
     #[arg(long, value_name = "SITE")]
     confirm: Option<String>,
 }
@@ -84,7 +84,7 @@ impl Resolve {
         prompt::confirm(
             out,
             &format!("this opens {site} for migrations again"),
-            &self.site,
+            &site.to_string(),
             self.confirm.as_deref(),
         )?;
         let migration = interrupted.summary().id.to_string();

@@ -4,15 +4,16 @@ use std::sync::{Arc, atomic::AtomicBool};
 
 use camino::Utf8PathBuf;
 use tmp_core::{Phase, clock::Clock as _, plan::Plan};
+use tmp_disk::SystemClock;
 use tmp_migrate::{Engine, MigrationSummary, Opened};
 use tmp_trigger::VerifiedTrigger;
 
 use crate::{
     args::Globals,
-    clock::SystemClock,
     config::{Config, Site},
     exit::Exit,
     failure::Failure,
+    in_place::{self, InPlace},
     journals,
     opening::{self, Crew},
     output::Output,
@@ -20,7 +21,7 @@ use crate::{
     render::outcome::Ended,
     signals,
     site::SiteFlag,
-    trigger::{self, InPlace},
+    trigger,
 };
 
 /// Arguments of `tmp run`.
@@ -92,7 +93,8 @@ impl Migration<'_> {
                 let summary = interrupted.summary();
                 let (engine, outcome) = opening::settle(interrupted, &mut crew, out)?;
                 let (id, revision) = (summary.enhancement.as_str(), summary.revision.into());
-                out.report(&Ended::new(id, revision, self.site.to_string(), true, outcome));
+                let ended = Ended::new(id, revision, self.site.to_string(), true, outcome);
+                out.report(&ended.reversing(summary.reverses.is_some()));
                 match engine {
                     Ok(engine) => engine,
                     Err(exit) => return Err(blocked(self.site, &summary, exit)),
@@ -113,7 +115,7 @@ impl Migration<'_> {
     }
 
     fn look(&self, all: &[MigrationSummary], crew: &mut Crew) -> Result<Look, Failure> {
-        if let Some(done) = trigger::in_place(self.trigger, self.site, all) {
+        if let Some(done) = in_place::look(self.config, self.trigger, self.site, all)? {
             return Ok(Look::Done(done));
         }
         let objections = trigger::objections(self.trigger, self.site, all);

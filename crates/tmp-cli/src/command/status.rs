@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use camino::Utf8PathBuf;
 use serde::Serialize;
 use tmp_core::{EnhancementId, Phase};
-use tmp_migrate::{History, MigrationSummary, Unreadable};
+use tmp_disk::{DiskError, RealDisk};
+use tmp_migrate::{History, Holder, MigrationSummary, Unreadable, holder};
 
 use crate::{
     args::Globals,
@@ -41,6 +42,26 @@ struct SiteNow {
     installed: Vec<MigrationSummary>,
     last: Option<MigrationSummary>,
     open: Option<MigrationSummary>,
+    /// What goes on about the open one.
+    open_is: Option<OpenIs>,
+}
+
+/// What goes on about an open migration.
+#[derive(Debug, Serialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+enum OpenIs {
+    /// A process works on it, or on the site at least.
+    Running {
+        /// Its number, where it has said it.
+        process: Option<u32>,
+    },
+    /// Nobody does.
+    Interrupted,
+    /// The lock cannot be looked at.
+    Unknown {
+        /// Why.
+        why: String,
+    },
 }
 
 impl Report for Now {
@@ -63,9 +84,10 @@ impl SiteNow {
             push!(text, "  installed  {} r{}  {when}\n", summary.enhancement, summary.revision);
         }
         match (&self.open, &self.last) {
-            (Some(open), _) => text += &waiting(open),
+            (Some(open), _) => text += &waiting(&self.site, open, self.open_is.as_ref()),
             (None, Some(last)) => {
-                push!(text, "  last       {} r{}: {}\n", last.enhancement, last.revision, last.phase);
+                let phase = render::standing(last);
+                push!(text, "  last       {} r{}: {phase}\n", last.enhancement, last.revision);
                 if let Some(cause) = &last.cause {
                     push!(text, "             {cause}\n");
                 }
@@ -76,14 +98,23 @@ impl SiteNow {
     }
 }
 
-fn waiting(open: &MigrationSummary) -> String {
-    let what = match open.phase {
-        Phase::RollbackFailed => "ROLLBACK FAILED; put it right, then `tmp resolve`".into(),
-        Phase::Committed => "in place; `tmp recover` or the next migration cleans up after it".into(),
-        phase => format!("open, {phase}; running, or interrupted: then `tmp recover`"),
+fn waiting(site: &Site, open: &MigrationSummary, is: Option<&OpenIs>) -> String {
+    let what = match (open.phase, is) {
+        (phase, Some(OpenIs::Running { process })) => {
+            let process = process.map_or(String::new(), |process| format!(" (process {process})"));
+            format!("running{process}, {}", render::phase(phase))
+        }
+        (Phase::RollbackFailed, _) => {
+            format!("ROLLBACK FAILED; put it right, then `tmp resolve {site} --reason WHAT-WAS-DONE`")
+        }
+        (Phase::Committed, _) => "migrated; `tmp recover` or the next migration cleans up after it".into(),
+        (phase, Some(OpenIs::Unknown { why })) => {
+            format!("open, {phase}; whether a process works on it cannot be told: {why}")
+        }
+        (phase, _) => format!("interrupted while {phase}: run `tmp recover --site {site}`"),
     };
     let mut text = format!("  migration  {} ({} r{}): {what}\n", open.id, open.enhancement, open.revision);
-    for line in open.cause.iter().chain(&open.undo_failure) {
+    for line in open.cause.iter().chain(&open.undo_failure).chain(&open.intact) {
         push!(text, "             {line}\n");
     }
     text
@@ -94,12 +125,18 @@ impl Status {
     pub(crate) fn run(&self, globals: &Globals, out: &mut Output) -> Result<Exit, Failure> {
         let config = Config::load(globals)?;
         let only = self.site.name()?.map(|name| site::named(&config, &name)).transpose()?;
+        let before = journals::readable(&config)?;
+        let sites = config.sites.iter();
+        let sites = sites.filter(|site| only.is_none_or(|only| only.to_string() == site.to_string()));
+        // Between the two looks at the journals somebody may have begun or ended.
+        let locks: Vec<_> = sites.map(|site| (site, holder(&RealDisk, &site.work))).collect();
         let History { migrations, unreadable } = journals::readable(&config)?;
-        let sites =
-            config.sites.iter().filter(|site| only.is_none_or(|only| only.to_string() == site.to_string()));
         let now = Now {
             state: config.state.value.clone(),
-            sites: sites.map(|site| at(site, &migrations)).collect(),
+            sites: locks
+                .into_iter()
+                .map(|(site, lock)| at(site, &migrations, |open| is(open, &before.migrations, lock)))
+                .collect(),
             unreadable,
         };
         out.report(&now);
@@ -107,7 +144,21 @@ impl Status {
     }
 }
 
-fn at(site: &Site, all: &[MigrationSummary]) -> SiteNow {
+/// What goes on about an open migration, by the journals before the lock was looked at, and the lock.
+fn is(
+    open: &MigrationSummary,
+    before: &[MigrationSummary],
+    lock: Result<Option<Holder>, DiskError>,
+) -> OpenIs {
+    match lock {
+        Ok(Some(Holder { process })) => OpenIs::Running { process },
+        Ok(None) if before.iter().any(|other| other.id == open.id) => OpenIs::Interrupted,
+        Ok(None) => OpenIs::Running { process: None },
+        Err(error) => OpenIs::Unknown { why: format!("{error}: {}", error.source) },
+    }
+}
+
+fn at(site: &Site, all: &[MigrationSummary], is: impl FnOnce(&MigrationSummary) -> OpenIs) -> SiteNow {
     let here: Vec<_> = all.iter().filter(|summary| journals::is_at(summary, site)).collect();
     let mut installed: BTreeMap<&EnhancementId, &MigrationSummary> = BTreeMap::new();
     for summary in here.iter().filter(|summary| journals::is_installed(summary)) {
@@ -115,10 +166,12 @@ fn at(site: &Site, all: &[MigrationSummary]) -> SiteNow {
     }
     let mut installed: Vec<_> = installed.into_values().cloned().collect();
     installed.sort_by(|a, b| a.id.cmp(&b.id));
+    let open = here.iter().rev().find(|summary| journals::is_open(summary));
     SiteNow {
         site: site.clone(),
         installed,
         last: here.last().map(|summary| (*summary).clone()),
-        open: here.iter().rev().find(|summary| journals::is_open(summary)).map(|summary| (*summary).clone()),
+        open: open.map(|summary| (*summary).clone()),
+        open_is: open.map(|open| is(open)),
     }
 }

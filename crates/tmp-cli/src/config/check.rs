@@ -11,7 +11,7 @@ use tmp_trigger::{
 };
 
 use super::{
-    resolve::work_beside,
+    resolve::default_work,
     schema::{Commands, Database, Environment, NotYet, Site, Switch, TmpYaml},
 };
 use crate::{files, rules};
@@ -119,7 +119,7 @@ impl Check<'_> {
             let work = site
                 .work
                 .as_ref()
-                .map_or_else(|| work_beside(&root), |work| files::join(self.folder, work.as_ref()));
+                .map_or_else(|| default_work(&root), |work| files::join(self.folder, work.as_ref()));
             let databases = site.databases.iter().filter_map(|(name, database)| {
                 let file = files::join(self.folder, database.sqlite.as_deref()?.as_ref());
                 Some((name.to_string(), files::real(&file)))

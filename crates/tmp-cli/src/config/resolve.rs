@@ -1,7 +1,8 @@
 //! From a checked `tmp.yaml` to settings with absolute paths.
 
 use camino::{Utf8Path, Utf8PathBuf};
-use tmp_core::{EnvironmentName, SystemName};
+use tmp_core::{EnvironmentName, SystemName, path::RESERVED};
+use tmp_disk::{At, Disk as _, RealDisk};
 use tmp_migrate::{CommandPolicy, Utility};
 
 use super::{
@@ -44,10 +45,24 @@ pub(super) fn resolve(
     Config { file, state, commands, utilities, sites }
 }
 
-/// Where the work directory of a root is when nothing is said.
-pub(super) fn work_beside(root: &Utf8Path) -> Utf8PathBuf {
-    let name = format!(".tmp-work-{}", root.file_name().unwrap_or("root"));
-    root.parent().map_or_else(|| root.join(tmp_core::path::RESERVED), |parent| parent.join(name))
+/// Where the work directory of a root is when nothing is said: beside the root; inside it where beside it
+/// is another mount or subvolume, because renames do not cross that.
+pub(super) fn default_work(root: &Utf8Path) -> Utf8PathBuf {
+    work_of(root, |path| {
+        let dir = RealDisk.open_root(path.as_std_path()).ok()?;
+        let stat = RealDisk.stat(At::itself(&dir)).ok()??;
+        Some((stat.mount, stat.device))
+    })
+}
+
+/// The same by what tells mounts apart; `None` where a path does not exist or cannot be looked at.
+fn work_of<T: PartialEq>(root: &Utf8Path, mount: impl Fn(&Utf8Path) -> Option<T>) -> Utf8PathBuf {
+    let inside = root.join(RESERVED);
+    let Some(parent) = root.parent() else { return inside };
+    match (mount(root), mount(parent)) {
+        (Some(own), Some(beside)) if own != beside => inside,
+        _ => parent.join(format!(".tmp-work-{}", root.file_name().unwrap_or("root"))),
+    }
 }
 
 fn utility_of(utility: schema::Utility) -> Utility {
@@ -71,11 +86,32 @@ fn site_of(
         environment,
         name,
         work_named: work.is_some(),
-        work: work.unwrap_or_else(|| work_beside(&root)),
+        work: work.unwrap_or_else(|| default_work(&root)),
         root,
         databases: databases.collect(),
         url: written.url,
         ignore: ignore.to_vec(),
         ephemeral: written.ephemeral,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_work_directory_is_on_the_mount_of_the_root() {
+        let work = |mounts: &[(&str, u64)], root: &str| {
+            let mount = |path: &Utf8Path| mounts.iter().find(|(at, _)| *at == path).map(|(_, id)| *id);
+            work_of(root.into(), mount).into_string()
+        };
+        let mounts = [("/", 1), ("/srv", 1), ("/srv/live", 1), ("/mnt/live", 2), ("/mnt", 1)];
+        assert_eq!(work(&mounts, "/srv/live"), "/srv/.tmp-work-live");
+        assert_eq!(work(&mounts, "/mnt/live"), "/mnt/live/.tmp-work");
+        assert_eq!(work(&mounts, "/absent/live"), "/absent/.tmp-work-live");
+        assert_eq!(work(&mounts, "/srv/absent"), "/srv/.tmp-work-absent");
+        assert_eq!(work(&mounts, "/"), "/.tmp-work");
+        // A mount that every Linux has.
+        assert_eq!(default_work("/proc".into()), "/proc/.tmp-work");
     }
 }

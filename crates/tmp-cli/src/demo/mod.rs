@@ -18,7 +18,7 @@ use crate::{
     failure::Failure,
     files,
     output::{Output, Report},
-    render,
+    render::{self, steps::quoted},
 };
 
 /// Arguments of `tmp demo`.
@@ -52,6 +52,8 @@ struct Played {
 #[derive(Debug, Serialize)]
 struct Over {
     dir: Utf8PathBuf,
+    /// This program, as a shell needs it.
+    tmp: String,
     scenes: usize,
     as_expected: bool,
     took_ms: u64,
@@ -92,11 +94,11 @@ impl Report for Over {
 
     fn text(&self) -> String {
         let took = render::milliseconds(self.took_ms);
-        format!(
-            "\nThat took {took}. Look around: cd {}; tmp history; tmp log ID; tmp archive list; \
-             tmp plan triggers/discount-r1-model.trigger\n",
-            self.dir
-        )
+        let mut text = format!("\nThat took {took}. Look around:\n  cd {}\n", quoted([self.dir.as_str()]));
+        for arguments in ["history", "log ID", "archive list", "plan triggers/discount-r1-model.trigger"] {
+            push!(text, "  {} {arguments}\n", self.tmp);
+        }
+        text
     }
 }
 
@@ -131,7 +133,8 @@ impl Demo {
                 .rule("never-overwritten")
                 .help("`tmp demo DIR` takes another"));
         }
-        system::build(&dir)?;
+        let tmp = itself()?;
+        system::build(&dir, &tmp)?;
         let stage = Stage { dir: dir.clone() };
         out.report(&Begun { dir: dir.clone(), says: stage.billing()? });
         let mut as_expected = true;
@@ -156,9 +159,15 @@ impl Demo {
             });
         }
         let took_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
-        out.report(&Over { dir, scenes: SCENES.len(), as_expected, took_ms });
+        out.report(&Over { dir, tmp, scenes: SCENES.len(), as_expected, took_ms });
         Ok(if as_expected { Exit::Done } else { Exit::Error })
     }
+}
+
+/// This program, as a shell needs it: it is seldom in PATH when it is tried out.
+fn itself() -> Result<String, Failure> {
+    let own = std::env::current_exe().map_err(Failure::unexpected)?;
+    Ok(quoted([own.to_string_lossy().as_ref()]))
 }
 
 fn package(stage: &Stage, scene: &Scene) -> Result<(), Failure> {

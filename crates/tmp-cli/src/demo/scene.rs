@@ -11,7 +11,7 @@ use serde::Serialize;
 use tmp_core::{MigrationId, Phase};
 use tmp_migrate::{Fact, history, log};
 
-use crate::{exit::Exit, failure::Failure, opening};
+use crate::{exit::Exit, failure::Failure, opening, render::steps::quoted};
 
 /// How long a scene may wait for the moment at which a process is to be killed.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -203,11 +203,8 @@ fn began(disk: &std::sync::Arc<dyn tmp_disk::Disk>, state: &Utf8Path, id: &Migra
 }
 
 fn ran(arguments: &[&str], ended: &Ended) -> Ran {
-    let words = arguments
-        .iter()
-        .map(|word| if word.contains(' ') { format!("{word:?}") } else { (*word).to_owned() });
     Ran {
-        command: format!("tmp {}", words.collect::<Vec<_>>().join(" ")),
+        command: format!("tmp {}", quoted(arguments.iter().copied())),
         said: text(&ended.stderr) + &text(&ended.stdout),
         exit: ended.status.code(),
     }

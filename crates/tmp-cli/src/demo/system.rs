@@ -37,11 +37,11 @@ const ENHANCEMENTS: &[(&str, &str)] = texts! {
     "split/enhancement.yaml" "split/files/lib/split.sh" "split/sql/010.sql" "split/sql/010.rollback.sql"
 };
 
-/// Builds everything in `dir`, which is free.
+/// Builds everything in `dir`, which is free. `tmp` is how a shell calls this program.
 ///
 /// # Errors
 /// Something cannot be written; part of it may have been.
-pub(super) fn build(dir: &Utf8Path) -> Result<(), Failure> {
+pub(super) fn build(dir: &Utf8Path, tmp: &str) -> Result<(), Failure> {
     let live = dir.join("live");
     for (name, text) in SYSTEM {
         let name = name.strip_prefix("system/").unwrap_or(name);
@@ -53,7 +53,7 @@ pub(super) fn build(dir: &Utf8Path) -> Result<(), Failure> {
     }
     link(&dir.join("enhancements/late-fee/files/bin"), "owed", "billing")?;
     write(&dir.join("tmp.yaml"), include_str!("files/tmp.yaml"))?;
-    write(&dir.join("README.txt"), include_str!("files/README.txt"))?;
+    write(&dir.join("README.txt"), &include_str!("files/README.txt").replace("{tmp}", tmp))?;
     write(&live.join("var/invoices.csv"), &csv())?;
     write(&live.join("var/index/customers"), "the whole index\n")?;
     ensure_dirs(&RealDisk, dir.join("data").as_std_path()).map_err(Failure::unexpected)?;

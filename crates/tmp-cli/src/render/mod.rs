@@ -8,6 +8,8 @@ pub(crate) mod steps;
 
 use comfy_table::{Table, TableStyle};
 use time::{OffsetDateTime, UtcOffset, macros::format_description};
+use tmp_core::Phase;
+use tmp_migrate::MigrationSummary;
 
 /// Bytes in the largest unit that keeps a digit before the point.
 pub(crate) fn bytes(count: u64) -> String {
@@ -31,6 +33,29 @@ pub(crate) fn bytes(count: u64) -> String {
 /// `1 module`, `2 modules`.
 pub(crate) fn count(number: u64, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+/// What became of a migration, in an operator's word.
+pub(crate) fn standing(summary: &MigrationSummary) -> &'static str {
+    match (phase(summary.phase), &summary.reverses, &summary.reversed_by) {
+        ("migrated", Some(_), _) => "reversal",
+        ("migrated", None, Some(_)) => "reversed",
+        (phase, ..) => phase,
+    }
+}
+
+/// Where a migration is, in an operator's word: whether what a committed one parked is removed yet is
+/// nothing to act on.
+pub(crate) const fn phase(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Committed | Phase::CleanedUp => "migrated",
+        other => other.as_str(),
+    }
+}
+
+/// `1 entry`, `2 entries`.
+pub(crate) fn entries(number: u64) -> String {
+    if number == 1 { "1 entry".into() } else { format!("{number} entries") }
 }
 
 /// A duration in milliseconds.

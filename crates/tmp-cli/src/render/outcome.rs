@@ -1,7 +1,10 @@
 //! How an outcome is told.
 
 use serde::Serialize;
-use tmp_core::outcome::{Comparison, DatabaseComparison, Outcome, Report as Figures};
+use tmp_core::{
+    Phase,
+    outcome::{Comparison, DatabaseComparison, Outcome, Report as Figures},
+};
 
 use super::{count, microseconds, milliseconds};
 use crate::{exit::Exit, output::Report};
@@ -13,6 +16,8 @@ pub(crate) struct Ended {
     revision: u32,
     site: String,
     recovered: bool,
+    /// Whether it took another migration out again.
+    reversal: bool,
     exit: u8,
     #[serde(flatten)]
     outcome: Outcome,
@@ -28,7 +33,20 @@ impl Ended {
         outcome: Outcome,
     ) -> Self {
         let exit = Exit::of(&outcome).code();
-        Self { enhancement: enhancement.to_owned(), revision, site, recovered, exit, outcome }
+        Self {
+            enhancement: enhancement.to_owned(),
+            revision,
+            site,
+            recovered,
+            reversal: false,
+            exit,
+            outcome,
+        }
+    }
+
+    /// The same of a migration that is a reversal, or not.
+    pub(crate) fn reversing(self, reversal: bool) -> Self {
+        Self { reversal, ..self }
     }
 }
 
@@ -40,6 +58,9 @@ impl Report for Ended {
         let report = self.outcome.report();
         let took = milliseconds(report.took_ms);
         let mut text = match &self.outcome {
+            Outcome::Committed { .. } if self.reversal => {
+                format!("REVERSED      {name} is out of {} again ({took})\n{}", self.site, figures(report))
+            }
             Outcome::Committed { .. } => {
                 format!("MIGRATED      {name} is in place at {} ({took})\n{}", self.site, figures(report))
             }
@@ -47,23 +68,44 @@ impl Report for Ended {
                 let same = format!("ROLLED BACK   {name}; {} is as it was ({took})\n", self.site);
                 same + &format!("  cause       {cause}\n{}", proof(comparison))
             }
-            Outcome::RollbackFailed { cause, undo_failure, .. } => format!(
-                "ROLLBACK FAILED   {name} at {}; neither state is proven, nothing migrates there\n  \
-                 cause       {cause}\n  undo        {undo_failure}\n  \
-                 next        put it right, then `tmp resolve {} --reason …`\n",
-                self.site, self.site
-            ),
-            Outcome::InDoubt { missing, .. } => format!(
-                "IN DOUBT      {name} at {}; nothing was changed since\n  missing     {missing}\n  \
-                 next        `tmp recover` once it can be had\n",
-                self.site
-            ),
+            Outcome::RollbackFailed { cause, undo_failure, intact, .. } => {
+                let head = format!("ROLLBACK FAILED   {name} at {}\n", self.site);
+                head + &failed(&self.site, cause, undo_failure, intact.as_deref())
+            }
+            Outcome::InDoubt { missing, undone, report } => {
+                let head = format!("IN DOUBT      {name} at {}\n", self.site);
+                head + &doubt(&self.site, missing, undone, report.phase)
+            }
         };
         for finding in &report.findings {
             push!(text, "  note        {finding}\n");
         }
         text + &format!("  journal     tmp log {}\n", report.migration)
     }
+}
+
+fn failed(site: &str, cause: &str, failure: &str, intact: Option<&str>) -> String {
+    let intact = intact.map_or(String::new(), |intact| format!("{intact}; "));
+    format!(
+        "  cause       {cause}\n  failed      {failure}\n  \
+         intact      {intact}the archive of what was there before (`tmp archive list`)\n  \
+         blocked     nothing migrates there until a person has put it right\n  \
+         next        put it right, then `tmp resolve {site} --reason WHAT-WAS-DONE`\n"
+    )
+}
+
+fn doubt(site: &str, missing: &str, undone: &[String], phase: Phase) -> String {
+    let undone = match (phase, undone) {
+        (Phase::RollingBack | Phase::Compensating, []) => "nothing, as far as is known".to_owned(),
+        (_, []) => "nothing; it had not turned back".to_owned(),
+        (_, undone) => undone.join(", "),
+    };
+    format!(
+        "  missing     {missing}\n  stands at   {phase}\n  undone      {undone}\n  \
+         blocked     nothing migrates there until it is settled\n  \
+         next        `tmp recover --site {site}` once that can be had, such as when the database \
+         answers again; it goes on from there\n"
+    )
 }
 
 fn figures(report: &Figures) -> String {

@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 use tmp_core::{
-    enhancement::{Command, Enhancement, Probe, SqlChange, SqlRollback, TransactionMode},
+    enhancement::{Command, ControlObject, Enhancement, Probe, SqlChange, SqlRollback, TransactionMode},
     module::Kind,
-    plan::{Action, Operation, Plan, PlannedStep, StepWork},
+    plan::{Action, Operation, Plan, PlannedStep, StepWork, UtilityCommands},
 };
 
 use super::{bytes, count, milliseconds};
@@ -97,7 +97,9 @@ fn sql_back(change: &SqlChange) -> String {
     match &change.rollback {
         SqlRollback::Script(script) => format!("{} runs, and the result is compared", script.name),
         SqlRollback::Archive => "the archived database is put back, unless others have written since".into(),
-        SqlRollback::Irreversible { why } => format!("there is NO WAY BACK: {why}"),
+        SqlRollback::Irreversible { why } => format!(
+            "the archived database is put back, until others write to the database; after that there is NO WAY BACK: {why}"
+        ),
     }
 }
 
@@ -143,13 +145,8 @@ fn checked(enhancement: &Enhancement, step: &PlannedStep) -> Line {
         },
         StepWork::ControlObject { index, commands } => match enhancement.control_objects.get(*index) {
             Some(object) => line(
-                format!(
-                    "export {} with {}, then import the new one: {}",
-                    object.object,
-                    object.utility,
-                    shell(&commands.import)
-                ),
-                "what was exported is imported again",
+                control_object(object, commands),
+                format!("what was exported is imported again: {}", shell(&commands.import)),
             ),
             None => unknown(name.as_str()),
         },
@@ -188,6 +185,20 @@ fn checked(enhancement: &Enhancement, step: &PlannedStep) -> Line {
     }
 }
 
+fn control_object(object: &ControlObject, commands: &UtilityCommands) -> String {
+    let mut text = format!(
+        "control object {} by {}: export what is there: {}, then import the new one: {}",
+        object.object,
+        object.utility,
+        shell(&commands.export),
+        shell(&commands.import)
+    );
+    if let Some(verify) = &commands.verify {
+        push!(text, ", then verify it: {}", shell(verify));
+    }
+    text
+}
+
 fn unknown(name: &str) -> Line {
     line(format!("step {name}"), "as the plan says")
 }
@@ -201,7 +212,34 @@ pub(crate) fn probe(probe: &Probe) -> String {
     }
 }
 
-/// A command in words, with the time it may take.
+/// A command as a shell would need it, with the time it may take.
 pub(crate) fn shell(command: &Command) -> String {
-    format!("`{}` (at most {})", command.run.join(" "), milliseconds(command.timeout_s.saturating_mul(1000)))
+    let words = quoted(command.run.iter().map(String::as_str));
+    format!("`{words}` (at most {})", milliseconds(command.timeout_s.saturating_mul(1000)))
+}
+
+/// Words as a shell would need them to read the same ones.
+pub(crate) fn quoted<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+    // What is left to fail is a NUL, which is allowed here: no command that holds one gets into a plan.
+    shlex::Quoter::new().allow_nul(true).join(words).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_shown_as_a_shell_needs_it() {
+        for words in [
+            &["bin/reindex", "--all"][..],
+            &["bin/say", "two words", "it's", "$HOME", "", "*", "a\\b", "\"quoted\"", "{file}", "new\nline"],
+        ] {
+            let shown = quoted(words.iter().copied());
+            let script = format!("printf '%s\\0' {shown}");
+            let ran = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+            let read = String::from_utf8(ran.stdout).unwrap();
+            assert_eq!(read.split_terminator('\0').collect::<Vec<_>>(), words, "{shown}");
+        }
+        assert_eq!(quoted(["bin/reindex", "--all"]), "bin/reindex --all");
+    }
 }

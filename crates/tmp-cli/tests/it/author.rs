@@ -14,6 +14,44 @@ fn a_scaffold_is_good_as_it_is() {
 }
 
 #[test]
+fn a_folder_without_an_enhancement_is_named() {
+    let place = Place::new();
+    for command in [&["check"][..], &["check", "."], &["package"], &["check", "absent"]] {
+        let failed = place.ends(3, command);
+        assert!(failed.err.contains("there is no enhancement.yaml in "), "{}", failed.err);
+        assert!(failed.err.contains("`tmp new ID`"), "{}", failed.err);
+        assert!(!failed.err.contains("1 mistake"), "{}", failed.err);
+    }
+}
+
+#[test]
+fn names_of_tmps_own_steps_and_programs_that_are_none_are_refused() {
+    let place = Place::billing();
+    let text = ENHANCEMENT.to_owned()
+        + "  - {name: post-image, run: [bin/fee]}
+batch:
+  - {name: control-object-1, run: [/usr/../bin/true]}
+  - {name: after-rollback, run: [./bin/fee], rollback: [../bin/fee]}
+  - {name: slash, run: [/]}
+";
+    place.write("fee/enhancement.yaml", &text);
+    let failed = place.ends(3, &["check", "fee"]);
+    settings(&place).bind(|| insta::assert_snapshot!(failed.err));
+    assert_eq!(place.ends(3, &["package", "fee"]).err, failed.err);
+}
+
+#[test]
+fn a_program_of_the_host_is_run_by_its_path() {
+    let place = Place::billing();
+    let batch = "batch:\n  - {name: touch, run: [/bin/sh, -c, \"echo ran > var/ran\"]}\n";
+    place.write("fee/enhancement.yaml", &(ENHANCEMENT.to_owned() + batch));
+    place.ends(0, &["check", "fee"]);
+    let file = place.package("fee");
+    place.ends(0, &["run", &file, "--now", "--reason", "a test"]);
+    assert_eq!(place.read("model/var/ran"), "ran\n");
+}
+
+#[test]
 fn every_mistake_with_its_line_and_a_way_to_mend_it() {
     let place = Place::billing();
     let text = ENHANCEMENT

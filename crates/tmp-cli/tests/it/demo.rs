@@ -15,8 +15,11 @@ fn every_scene_comes_out_as_it_must() {
     assert!(ran.out.contains("in late fees"), "{}", ran.out);
     assert!(!ran.out.contains("NOT WHAT"), "{}", ran.out);
     assert!(took < Duration::from_mins(1), "{took:?}");
+    let itself = env!("CARGO_BIN_EXE_tmp");
+    let next = format!("{itself} history\n");
+    assert!(ran.out.contains(&format!("  {next}")), "{}", ran.out);
     for (name, text) in
-        [("README.txt", "tmp history"), ("enhancements/late-fee/enhancement.yaml", "id: late-fee")]
+        [("README.txt", next.as_str()), ("enhancements/late-fee/enhancement.yaml", "id: late-fee")]
     {
         assert!(place.read(&format!("tmp-demo/{name}")).contains(text), "{name}");
     }

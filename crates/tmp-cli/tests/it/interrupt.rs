@@ -57,7 +57,10 @@ fn while_one_runs_another_comes_later() {
     let refused = place.ends(75, &run(&file));
     assert!(refused.err.contains("another process works on this target"), "{}", refused.err);
     place.ends(75, &["recover"]);
-    assert!(place.ends(0, &["status"]).out.contains("open, checking"));
+    let running = place.ends(0, &["status"]).out;
+    assert!(running.contains(&format!("running (process {}), checking\n", child.id())), "{running}");
+    let site = place.json(&["status"])["sites"][0].clone();
+    assert_eq!(site["open_is"], serde_json::json!({"state": "running", "process": child.id()}));
     let id = place.json(&["history"])["migrations"][0]["id"].as_str().unwrap().to_owned();
     let follower = place.command(&["log", "-f", &id]).stdout(Stdio::piped()).spawn().unwrap();
     place.write("go", "");
@@ -101,11 +104,44 @@ fn a_new_run_recovers_the_old_one_first_and_says_so() {
     let (place, file) = waiting();
     let mut child = begin(&place, &file);
     child.kill().unwrap();
-    child.wait().unwrap();
+    let said = end(child).1;
+    assert!(said.contains("step health: begun\n") && !said.contains("step health: done"), "{said}");
+    let interrupted = place.ends(0, &["status"]).out;
+    assert!(
+        interrupted.contains("interrupted while checking: run `tmp recover --site billing/model/model-1`\n"),
+        "{interrupted}"
+    );
+    assert_eq!(place.json(&["status"])["sites"][0]["open_is"]["state"], "interrupted");
     place.write("go", "");
     let ran = place.ends(0, &run(&file));
     assert!(ran.err.contains("was interrupted while checking; recovering"), "{}", ran.err);
     assert!(ran.out.contains("ROLLED BACK") && ran.out.contains("MIGRATED"), "{}", ran.out);
+}
+
+#[test]
+fn in_doubt_it_is_said_what_is_missing_and_what_was_undone() {
+    let text = ENHANCEMENT.to_owned() + "batch:\n  - {name: reindex, run: [bin/run], rollback: [bin/undo]}\n";
+    // The first check exchanges a module, the second one only fails; the undo of the batch step hides the database.
+    let foreign = "#!/bin/sh\ncp bin/billing bin/theirs\nmv bin/theirs bin/billing\nexit 1\n";
+    for (name, check, put_right) in
+        [("in_doubt_foreign", foreign, false), ("in_doubt_hidden", "#!/bin/sh\nexit 1\n", true)]
+    {
+        let place = Place::billing();
+        place.write("fee/enhancement.yaml", &text);
+        place.write("fee/files/bin/fee", check);
+        place.write("fee/files/bin/run", "#!/bin/sh\nexit 0\n");
+        place.write("fee/files/bin/undo", "#!/bin/sh\nmv ../model.db ../hidden\n");
+        let file = place.package("fee");
+        let before = place.model();
+        let ended = place.ends(12, &run(&file));
+        settings(&place).bind(|| insta::assert_snapshot!(name, ended.out));
+        if put_right {
+            assert!(place.ends(12, &["recover"]).out.contains("undone      step reindex\n"));
+            std::fs::rename(place.path("hidden"), place.path("model.db")).unwrap();
+            place.ends(10, &["recover", "--site", "billing/model/model-1"]);
+            assert_eq!(place.model(), before);
+        }
+    }
 }
 
 #[test]
@@ -124,9 +160,13 @@ fn a_failed_rollback_blocks_until_a_person_resolves_it() {
     assert!(blocked.err.contains("is blocked by migration"), "{}", blocked.err);
     place.ends(5, &["doctor"]);
     place.ends(4, &["resolve", "model-1", "--reason", "put right"]);
-    place.ends(4, &["resolve", "model-1", "--reason", "put right", "--confirm", "hq"]);
-    let resolve =
-        ["resolve", "model-1", "--reason", "put right", "--confirm", "model-1", "--accept-differences"];
+    for other in ["hq", "model-1", "billing/production/hq"] {
+        let refused = place.ends(4, &["resolve", "model-1", "--reason", "put right", "--confirm", other]);
+        assert!(refused.err.contains("--confirm billing/model/model-1"), "{}", refused.err);
+    }
+    let shown = place.ends(0, &["status"]).out;
+    let site = shown.split_whitespace().next().unwrap();
+    let resolve = ["resolve", "model-1", "--reason", "put right", "--confirm", site, "--accept-differences"];
     assert!(place.ends(0, &resolve).out.starts_with("resolved"));
     assert!(place.ends(0, &["status"]).out.contains("resolved"));
     place.ends(0, &["doctor"]);

@@ -2,6 +2,7 @@
 #![cfg(test)]
 #![expect(clippy::disallowed_methods, reason = "tests build their own trees")]
 
+mod archive;
 mod author;
 mod config;
 mod demo;
@@ -9,8 +10,10 @@ mod help;
 mod hostile;
 mod interrupt;
 mod kill;
+mod mount;
 mod operate;
 mod rehearse;
+mod reverse;
 mod rights;
 mod rules;
 mod support;

@@ -43,7 +43,13 @@ fn a_good_enhancement_goes_all_the_way() {
     let log = place.ends(0, &["log", id]);
     settings(&place).bind(|| insta::assert_snapshot!("good_log", log.out));
     assert_eq!(place.ends(0, &["log", "-f", &id[..13]]).out, log.out);
-    place.ends(2, &["log", "no-such"]);
+    for command in ["log", "history"] {
+        let unknown = place.ends(2, &[command, "no-such"]);
+        assert_eq!(unknown.out, "");
+        assert!(unknown.err.contains("no-such") && unknown.err.contains("`tmp history`"), "{}", unknown.err);
+    }
+    assert_eq!(place.json(&["status"])["sites"][0]["last"]["phase"], "cleaned_up");
+    assert_eq!(past["migrations"][0]["phase"], "cleaned_up");
     assert!(place.ends(0, &run(&file)).out.starts_with("nothing to do"));
     assert!(place.ends(0, &["plan", &file, "--exit-code"]).out.starts_with("nothing to do"));
     assert!(place.ends(0, &["recover"]).out.starts_with("nothing to recover"));
@@ -109,6 +115,12 @@ fn json_lines_from_the_first_to_the_last() {
         ran.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert!(lines.iter().all(|line| line["schema"].as_str().unwrap().starts_with("tmp.")), "{}", ran.out);
     assert_eq!(lines.first().unwrap()["event"], "started");
+    let steps = lines.iter().filter(|line| line["schema"] == "tmp.event/v1" && !line["step"].is_null());
+    let steps: Vec<_> =
+        steps.map(|line| format!("{} {} {}", line["event"], line["step"], line["direction"])).collect();
+    let told = |event: &str, step: &str| format!("\"{event}\" \"{step}\" \"apply\"");
+    let all = ["post-image", "health"].map(|step| [told("step_began", step), told("step", step)]);
+    assert_eq!(steps, all.concat());
     let last = lines.last().unwrap();
     assert_eq!(
         (last["schema"].as_str(), last["outcome"].as_str()),
@@ -131,6 +143,52 @@ fn what_stands_in_the_way_is_said_before_anything_is_touched() {
     place.ends(5, &["plan", &file]);
     assert_eq!(place.model(), before);
     assert!(!place.path("state").exists());
+}
+
+/// An enhancement whose steps are commands with words that a shell would take apart, a control object
+/// and a change that only the archive takes back.
+const COMMANDS: &str = "schema: tmp/enhancement/v1
+id: late-fee
+revision: 1
+title: Charge a late fee
+system: billing
+databases: {main: {engine: sqlite}}
+modules:
+  - {put: bin/, from: files/bin/, kind: program}
+sql:
+  - {name: 010-fee, database: main, apply: sql/010.sql, rollback: {irreversible: old rates are gone}}
+control_objects:
+  - {utility: navigator, object: \"FORM 12\", from: files/fee.conf}
+batch:
+  - {name: reindex, run: [bin/fee, \"two words\", \"it's\"], rollback: [bin/fee, \"$HOME\"]}
+";
+
+fn commands() -> Place {
+    let place = Place::billing();
+    let utility = "utilities: {navigator: {export: [cat, \"{object}\", \"{file}\"], import: [cat, \"{file}\"], verify: [cat, \"{object}\"]}}\n";
+    place.write("tmp.yaml", &(place.read("tmp.yaml") + utility));
+    place.write("fee/enhancement.yaml", COMMANDS);
+    place
+}
+
+#[test]
+fn a_plan_shows_commands_as_a_shell_needs_them() {
+    let place = commands();
+    let file = place.package("fee");
+    let shown = place.ends(0, &["plan", &file]).out;
+    let steps: Vec<_> = shown.lines().take_while(|line| !line.starts_with("Commit point")).collect();
+    settings(&place).bind(|| insta::assert_snapshot!("plan_of_commands", steps.join("\n")));
+}
+
+#[test]
+fn a_utility_is_examined_once() {
+    let place = commands();
+    let examined = place.ends(0, &["doctor"]).out;
+    assert_eq!(examined.matches("utility navigator").count(), 1, "{examined}");
+    let text = place.read("tmp.yaml").replace("import: [cat", "import: [no-such-program");
+    place.write("tmp.yaml", &text);
+    let examined = place.ends(5, &["doctor"]).out;
+    assert!(examined.contains("FAULT  utility navigator: not in PATH: no-such-program\n"), "{examined}");
 }
 
 #[test]
@@ -197,7 +255,7 @@ fn archives_are_listed_verified_and_put_back() {
     place.ends(0, &run(&file));
     let list = place.json(&["archive", "list"]);
     let id = list["snapshots"][0]["id"].as_str().unwrap().to_owned();
-    assert!(place.ends(0, &["archive", "verify"]).out.contains("whole"));
+    assert!(place.ends(0, &["archive", "verify", "--read-data"]).out.contains("whole"));
     let shown = place.ends(0, &["archive", "show", &id]).out;
     assert!(shown.contains("etc/fee.conf") && shown.contains("absent      bin/fee"), "{shown}");
     place.ends(0, &["archive", "restore", &id, "--to", "back"]);
@@ -214,8 +272,13 @@ fn archives_are_listed_verified_and_put_back() {
     assert!(String::from_utf8_lossy(&listed.stdout).contains("etc/fee.conf"), "{listed:?}");
     let refused = place.ends(4, &["archive", "restore", &id, "--in-place"]);
     assert!(refused.err.contains("nobody is there to confirm it"), "{}", refused.err);
-    place.ends(4, &["archive", "restore", &id, "--in-place", "--confirm", "other"]);
-    place.ends(0, &["archive", "restore", &id, "--in-place", "--confirm", "model-1"]);
+    for other in ["other", "model-1"] {
+        let refused = place.ends(4, &["archive", "restore", &id, "--in-place", "--confirm", other]);
+        assert!(refused.err.contains("--confirm billing/model/model-1"), "{}", refused.err);
+    }
+    let shown = place.ends(0, &["status"]).out;
+    let site = shown.split_whitespace().next().unwrap();
+    place.ends(0, &["archive", "restore", &id, "--in-place", "--confirm", site]);
     let mtimes = |path: &[u8]| matches!(path, b"" | b"bin" | b"etc" | b"lib");
     let after = place.model().0.without_mtimes(mtimes);
     assert_eq!(tmp_testkit::walk::diff(&before.0.without_mtimes(mtimes), &after), Vec::<String>::new());

@@ -146,6 +146,7 @@ pub(crate) fn settings(place: &Place) -> insta::Settings {
     settings.add_filter(r"\d+ min \d+ s\b", "[TIME]");
     settings.add_filter(r"\b\d+(\.\d)? m?s\b", "[TIME]");
     settings.add_filter(r"_(ms|us)\x22:\d+", r#"_$1":[TIME]"#);
+    settings.add_filter(r"inode \d+", "inode [INODE]");
     settings.add_filter(r"process \d+", "process [PID]");
     settings.add_filter(r"[\d.]+ (GiB|TiB) free", "[FREE] free");
     settings

@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use tmp_core::Mode;
 
 use super::{Bench, Case, fails};
-use crate::disk::{At, Extent, Rename};
+use crate::disk::{At, Extent, Rename, Sharing};
 
 pub(super) const CASES: &[Case] = &[reading_and_writing, length, holes, clones, handles, syncs, locks];
 
@@ -108,12 +108,29 @@ fn locks(bench: &Bench<'_>) {
     let lock = bench.disk.try_lock(bench.at("lock"), "first\n").unwrap().unwrap();
     assert!(bench.disk.try_lock(bench.at("lock"), "second").unwrap().is_none());
     assert_eq!(bench.get("lock"), b"first\n", "who fails to lock writes no note");
+    assert!(bench.disk.is_locked(bench.at("lock")).unwrap());
     drop(lock);
+    assert!(!bench.disk.is_locked(bench.at("lock")).unwrap());
+    assert!(!bench.disk.is_locked(bench.at("never")).unwrap(), "no file, no lock");
+    assert!(bench.disk.stat(bench.at("never")).unwrap().is_none(), "who asks makes no file");
+    assert_eq!(bench.get("lock"), b"first\n", "who asks writes no note");
     let lock = bench.disk.try_lock(bench.at("lock"), "2").unwrap();
     assert!(lock.is_some());
     assert_eq!(bench.get("lock"), b"2");
     let other = bench.disk.try_lock(bench.at("other"), "").unwrap();
     assert!(other.is_some(), "locks of different names are different");
+    let existing = |sharing| bench.disk.try_lock_existing(bench.at("other"), sharing).unwrap();
+    assert!(existing(Sharing::Shared).is_none() && existing(Sharing::Exclusive).is_none());
+    drop(other);
+    let (one, two) = (existing(Sharing::Shared), existing(Sharing::Shared));
+    assert!(one.is_some() && two.is_some() && existing(Sharing::Exclusive).is_none());
+    drop(one);
+    assert!(existing(Sharing::Exclusive).is_none(), "one of two holds it still");
+    drop(two);
+    let alone = existing(Sharing::Exclusive);
+    assert!(alone.is_some() && existing(Sharing::Shared).is_none());
+    drop(alone);
+    fails(bench.disk.try_lock_existing(bench.at("none"), Sharing::Shared).map(|_| ()), ErrorKind::NotFound);
     drop(bench.make_dir("dir"));
     fails(bench.disk.try_lock(bench.at("dir"), "").map(|_| ()), ErrorKind::IsADirectory);
 }

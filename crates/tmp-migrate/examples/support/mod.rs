@@ -1,4 +1,4 @@
-//! What an embedder brings to the engine: a place, a clock, contents.
+//! What an embedder brings to the engine: a place, contents.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -6,20 +6,17 @@ use std::{
     io,
     path::Path,
     sync::Arc,
-    time::{Duration, Instant},
 };
 
 use camino::Utf8Path;
-use time::OffsetDateTime;
 use tmp_core::{
     Digest, EnvironmentName, Mode,
-    clock::Clock,
     contents::{Contents, Visitor},
     enhancement::{self, Enhancement, Script},
     module::{Change, Content, ItemKind, ModuleChange},
     plan::{Provenance, Target},
 };
-use tmp_disk::RealDisk;
+use tmp_disk::{RealDisk, SystemClock};
 use tmp_migrate::Workplace;
 
 /// What `main` answers.
@@ -38,26 +35,8 @@ pub(crate) fn workplace(dir: &Path) -> Done<Workplace> {
         ignore: Vec::new(),
         ephemeral: true, // the temporary directory may be in memory
     };
-    let clock = Arc::new(SystemClock(Instant::now()));
+    let clock = Arc::new(SystemClock::new());
     Ok(Workplace { target, state: base.join("state"), disk: Arc::new(RealDisk), clock })
-}
-
-/// Time as this machine tells it.
-struct SystemClock(Instant);
-
-impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
-    fn now(&self) -> OffsetDateTime {
-        OffsetDateTime::now_utc()
-    }
-
-    fn elapsed(&self) -> Duration {
-        self.0.elapsed()
-    }
-
-    fn sleep(&self, duration: Duration) {
-        std::thread::sleep(duration);
-    }
 }
 
 /// New content by its digest.

@@ -119,6 +119,9 @@ impl Run<'_, '_> {
         let Some(database) = self.database().map_err(Trouble::TurnBack)? else { return Ok((None, None)) };
         database.mark(marker)?;
         let after = database.fingerprint()?;
+        if let Some(reversed) = plan.reverses.as_ref().and_then(|reversal| reversal.database.as_ref()) {
+            reversed.judge(&before, &after).map_err(Trouble::TurnBack)?;
+        }
         self.done(Work::Sql, changes.len() as u64, 0, since);
         Ok((Some(before), Some(after)))
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use tmp_core::{
     Mode, ModulePath,
     module::{Attributes, Content, Kind, Timestamp},
-    plan::StagedModule,
+    plan::{Action, Operation, StagedModule},
 };
 use tmp_disk::{At, Disk, DiskError, OwnerError, Stat, Tree, resolve_owner};
 
@@ -44,19 +44,27 @@ impl Model {
     }
 }
 
-/// The directory that something at `path` stands in, and what stands at `path` itself; `None` where the
-/// directory is not there.
+/// The directory that something at `path` stands in, with the mode that one of the `operations` gives it,
+/// and what stands at `path` itself; `None` where the directory is not there.
 pub(crate) fn surroundings(
     tree: &Tree,
+    operations: &[Operation],
     path: &ModulePath,
 ) -> Result<Option<(Model, Option<Model>)>, DiskError> {
     let Some(place) = tree.locate(path)? else { return Ok(None) };
     let disk = tree.disk().as_ref();
-    let Some(above) = Model::at(disk, At::itself(&place.dir))? else { return Ok(None) };
+    let Some(mut above) = Model::at(disk, At::itself(&place.dir))? else { return Ok(None) };
+    let parent = path.parent();
+    for operation in operations.iter().filter(|operation| Some(&operation.path) == parent.as_ref()) {
+        if let Action::SetMode { to, .. } = operation.action {
+            above.mode = to;
+        }
+    }
     Ok(Some((above, Model::at(disk, place.at())?)))
 }
 
-/// The attributes of everything one operation stages, in its order; where an owner is asked for that does
+/// The attributes of everything one operation stages, in its order: those that the plan took from an
+/// archive, else by the rules of what stands there; where an owner is asked for that does
 /// not exist here, that.
 pub(crate) fn staged_attributes(
     staged: &[StagedModule],
@@ -73,7 +81,10 @@ pub(crate) fn staged_attributes(
             Ok(owner) => (owner, None),
             Err(error) => ((None, None), Some(error)),
         };
-        let attributes = attributes(&module.content, replaced, above, owner, now);
+        let attributes = module
+            .attributes
+            .clone()
+            .unwrap_or_else(|| attributes(&module.content, replaced, above, owner, now));
         made.insert(&module.path, Model::of(module.content.kind(), &attributes));
         all.push(unknown.map_or(Ok(attributes), Err));
     }

@@ -7,6 +7,7 @@ use tmp_core::{
     enhancement::{SqlRollback, TransactionMode},
     event::Event,
     outcome::{DatabaseComparison, Outcome},
+    plan::AFTER_ROLLBACK,
 };
 use tmp_disk::{At, DiskError, remove_tree};
 
@@ -21,7 +22,7 @@ use crate::journal::{Fact, PreparedSite};
 const COPY: &str = "database-restore";
 
 /// How a finding begins that tells that a command after the rollback failed.
-pub(crate) const AFTER_ROLLBACK: &str = "after the rollback: ";
+pub(crate) const AFTER_FINDING: &str = "after the rollback: ";
 
 /// How the finding begins that tells that the roll-back scripts did not lead back.
 pub(crate) const BY_ARCHIVE: &str = "the database goes back by its archive: ";
@@ -70,8 +71,8 @@ impl Run<'_, '_> {
             Ok(outcome) => Ok(outcome),
             Err(Stuck::Stop(error)) => Err(error),
             Err(Stuck::InDoubt(missing)) => Ok(self.in_doubt(missing)),
-            Err(Stuck::Failed(undo_failure)) => {
-                self.record(Fact::RollbackFailed { undo_failure })?;
+            Err(Stuck::Failed { failure: undo_failure, intact }) => {
+                self.record(Fact::RollbackFailed { undo_failure, intact })?;
                 Ok(self.failed())
             }
         }
@@ -107,6 +108,7 @@ impl Run<'_, '_> {
         let scripts = self.rollback_scripts()?;
         let failures = self.undo_steps()?;
         let database = self.undo_database(scripts.as_deref())?;
+        self.taken_back.extend(database.is_some().then_some("the database"));
         if let Some(prepared) = self.memory.prepared.clone() {
             self.switch_back(&prepared)?;
         }
@@ -116,10 +118,11 @@ impl Run<'_, '_> {
         if !failures.is_empty() {
             self.restore_times()?;
             self.after_rollback();
-            return Err(Stuck::Failed(format!(
-                "{}; modules and database are the old ones again",
-                failures.join("; ")
-            )));
+            let old = match &self.plan.database {
+                Some(_) => "modules and database are the old ones again",
+                None => "the modules are the old ones again",
+            };
+            return Err(Stuck::Failed { failure: failures.join("; "), intact: old.to_owned() });
         }
         self.prove(database)
     }
@@ -127,10 +130,10 @@ impl Run<'_, '_> {
     /// Runs what is to run once the old modules are back: again, where a crash kept it from being
     /// recorded. Its failures are findings.
     fn after_rollback(&mut self) {
-        let Ok(name) = "after-rollback".parse() else { return };
+        let Ok(name) = AFTER_ROLLBACK.parse() else { return };
         for command in &self.plan.enhancement.after_rollback {
             if let Err(failure) = self.command(&name, command) {
-                self.finding(format!("{AFTER_ROLLBACK}{failure}"));
+                self.finding(format!("{AFTER_FINDING}{failure}"));
             }
         }
     }
@@ -207,9 +210,10 @@ impl Run<'_, '_> {
                 Stuck::InDoubt(crate::text(&error))
             } else {
                 let text = crate::text(&error);
-                Stuck::Failed(format!(
-                    "the database keeps the new schema and the modules stay the new ones: {scripts_failed}; {text}"
-                ))
+                Stuck::Failed {
+                    failure: format!("the database cannot go back: {scripts_failed}; {text}"),
+                    intact: "the database keeps the new schema and the modules stay the new ones".to_owned(),
+                }
             }
         })
     }

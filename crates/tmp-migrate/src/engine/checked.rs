@@ -7,7 +7,7 @@ use tmp_core::{
     ModulePath, Phase,
     database::Fingerprint,
     enhancement::{Command, Probe},
-    event::{Direction, Work},
+    event::{Direction, Event, Work},
     id::StepName,
     module::{Change, Content},
     plan::{Action, PlannedStep, StagedModule, StepWork},
@@ -46,6 +46,7 @@ impl Run<'_, '_> {
             self.unless_stopped()?;
             let since = self.site.clock().elapsed();
             self.record(Fact::StepIntent { step: index, name: step.name.clone() })?;
+            self.tell(&Event::StepBegan { step: step.name.clone(), direction: Direction::Apply });
             let result = self.step(step);
             self.step_ended(&step.name, Direction::Apply, result.as_ref().err().cloned(), since);
             let database = result.map_err(|failure| {
@@ -172,6 +173,7 @@ impl Run<'_, '_> {
                 path: change.path.clone(),
                 content: content.clone(),
                 owner: None,
+                attributes: None,
             })?;
             compared += 1;
         }

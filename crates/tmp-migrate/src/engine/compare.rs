@@ -27,7 +27,10 @@ impl Run<'_, '_> {
         comparison.foreign = foreign.iter().map(ToString::to_string).collect();
         if !wrong.is_empty() {
             let wrong: Vec<String> = wrong.iter().map(ToString::to_string).collect();
-            return Err(Stuck::Failed(format!("the target is not what was archived: {}", wrong.join("; "))));
+            return Err(Stuck::Failed {
+                failure: format!("the target is not what was archived: {}", wrong.join("; ")),
+                intact: "everything else that was compared is as it was archived".to_owned(),
+            });
         }
         comparison.directories = self.directories_match()?;
         for foreign in comparison.foreign.clone() {

@@ -51,7 +51,7 @@ pub enum OpenError {
 /// The engine could not go on and claims nothing: open it again in a new process and recover.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
-    /// The migration never began: nothing was touched and nothing is left.
+    /// The migration never began: nothing was touched, and there is no journal of it.
     #[error("the migration could not begin")]
     NotBegun {
         /// Why.
@@ -152,8 +152,14 @@ impl From<DatabaseError> for Trouble {
 #[derive(Debug)]
 pub(super) enum Stuck {
     /// Something cannot be undone; a person is needed.
-    Failed(String),
-    /// A fact is missing; nothing was changed since it was found missing.
+    Failed {
+        /// What.
+        failure: String,
+        /// What is right all the same.
+        intact: String,
+    },
+    /// A fact is missing; nothing was changed after it was found missing. What was undone before stays
+    /// undone.
     InDoubt(String),
     /// The engine stops where it is.
     Stop(EngineError),

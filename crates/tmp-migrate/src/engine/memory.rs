@@ -26,12 +26,15 @@ pub(crate) struct Memory {
     pub(crate) started: Vec<usize>,
     /// What the database was when a step was begun, as far as TMP had left it.
     found_by: BTreeMap<usize, Arc<Fingerprint>>,
+    /// What it was when a SQL step was done.
+    left_by: BTreeMap<usize, Arc<Fingerprint>>,
     pub(crate) done: BTreeSet<usize>,
     /// The step whose undo was begun and did not end.
     pub(crate) undoing: Option<usize>,
     pub(crate) undone: BTreeSet<usize>,
     pub(crate) cause: Option<String>,
     pub(crate) undo_failure: Option<String>,
+    pub(crate) intact: Option<String>,
     pub(crate) comparison: Option<Comparison>,
     pub(crate) findings: Vec<String>,
     pub(crate) mixture_us: Option<u64>,
@@ -67,6 +70,7 @@ impl Memory {
             Fact::StepDone { step, database } => {
                 self.done.insert(*step);
                 self.left(database.as_ref());
+                self.left_by.extend(database.as_ref().and(self.after.clone()).map(|left| (*step, left)));
             }
             Fact::UndoIntent { step } => self.undoing = Some(*step),
             Fact::UndoDone { step, database } => {
@@ -75,7 +79,10 @@ impl Memory {
                 self.undone.insert(*step);
             }
             Fact::RollingBack { cause } | Fact::Compensating { cause } => self.cause = Some(cause.clone()),
-            Fact::RollbackFailed { undo_failure } => self.undo_failure = Some(undo_failure.clone()),
+            Fact::RollbackFailed { undo_failure, intact } => {
+                self.undo_failure = Some(undo_failure.clone());
+                self.intact = (!intact.is_empty()).then(|| intact.clone());
+            }
             Fact::RolledBack { comparison, findings } => {
                 self.comparison = Some(comparison.clone());
                 self.findings.clone_from(findings);
@@ -101,6 +108,11 @@ impl Memory {
     /// What the database was before a step, where nobody else wrote.
     pub(crate) fn found_by(&self, step: usize) -> Option<&Fingerprint> {
         self.found_by.get(&step).map(Arc::as_ref)
+    }
+
+    /// What the database was after a SQL step, where nobody else wrote.
+    pub(crate) fn left_by(&self, step: usize) -> Option<&Fingerprint> {
+        self.left_by.get(&step).map(Arc::as_ref)
     }
 
     /// A step that was begun and did not end: whether it had an effect is unknown.

@@ -4,7 +4,10 @@ use std::path::Path;
 
 use camino::Utf8Path;
 use tmp_archive::{Archive, DirectoryStore};
-use tmp_core::{Mode, Phase, contents::Contents, event::Event, outcome::Outcome, plan::Plan};
+use tmp_core::{
+    Mode, ModulePath, Phase, contents::Contents, database::Database, event::Event, outcome::Outcome,
+    plan::Plan,
+};
 use tmp_disk::{
     At, Capabilities, Dir, Disk, DiskError, Lock, ProbeError, Tree, create_dir_durably, ensure_dirs, probe,
     read_whole,
@@ -21,13 +24,16 @@ use super::{
     times::Times,
 };
 use crate::{
+    accepted::{self, Acceptance},
+    drift::Drift,
     folder::{self, Folder, FolderError},
+    history::HistoryError,
+    holder::{LOCK, NOTE},
     journal::{Fact, Record},
+    left::Left,
+    planner::new_id,
     workplace::Workplace,
 };
-
-/// The lock's file in the work directory.
-const LOCK: &str = "lock";
 
 /// An engine with no open migration.
 #[derive(Debug)]
@@ -90,6 +96,25 @@ impl Engine {
 }
 
 impl Engine {
+    /// Takes what stands at the target and is not as TMP left it for left so, because a person says that it
+    /// is right: the modules that `which` names, and the databases. Durable on return; answers what drifted.
+    ///
+    /// # Errors
+    /// The journals or the target cannot be read, or the acceptance cannot be written: nothing is accepted.
+    pub fn accept_drift(
+        &mut self,
+        reason: &str,
+        which: &dyn Fn(&ModulePath) -> bool,
+        databases: &mut [Box<dyn Database>],
+    ) -> Result<Vec<Drift>, HistoryError> {
+        let site = &self.site;
+        let now = site.clock().now();
+        let acceptance = Acceptance { id: new_id(now), root: site.target.root.clone(), at: now, reason };
+        let mut left = Left::read(site.disk(), site.state_path(), &site.target.root)?;
+        left.modules.retain(|path, _| which(path));
+        Ok(accepted::accept(acceptance, &left, &site.tree, &site.state, databases)?)
+    }
+
     /// Runs a plan to its end, whatever that is.
     ///
     /// # Errors
@@ -119,8 +144,11 @@ impl Engine {
             },
         };
         let places = (&site.journals, &site.journals_path);
-        let (folder, mut journal) = Folder::create(site.disk(), places, plan, contents, begin)
-            .map_err(|source| EngineError::NotBegun { source })?;
+        let (folder, mut journal) =
+            Folder::create(site.disk(), places, plan, contents, begin).map_err(|error| match error {
+                FolderError::NotDurable { source, .. } => EngineError::Sync { source },
+                source => EngineError::NotBegun { source },
+            })?;
         party.observer.event(&Event::Started { migration: plan.migration.clone() });
         let mut run = Run {
             site,
@@ -131,6 +159,7 @@ impl Engine {
             party,
             began,
             findings: Vec::new(),
+            taken_back: Vec::new(),
             mixture_us: None,
             locked_us: None,
         };
@@ -215,7 +244,7 @@ fn newest(site: &Site) -> Result<Option<Replayed>, OpenError> {
 fn lock(disk: &dyn Disk, (work, work_path): (&Dir, &Utf8Path), state: &Utf8Path) -> Result<Lock, OpenError> {
     let at = At::new(work, LOCK);
     let fault = |source| DiskError { doing: "lock", path: LOCK.into(), source };
-    let written = read_whole(disk, at, 4096).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    let written = read_whole(disk, at, NOTE).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     let before = written.unwrap_or_default();
     // A line without its end is one that its holder is still writing.
     let mut lines = before.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));

@@ -92,6 +92,7 @@ impl Interrupted {
             journal: &mut self.journal,
             party,
             findings: Vec::new(),
+            taken_back: Vec::new(),
             mixture_us: None,
             locked_us: None,
         }
@@ -110,7 +111,9 @@ impl Run<'_, '_> {
                 Ok(Settled::NotCommitted) => {
                     self.turn_back(Trouble::TurnBack("it was interrupted before its commit point".into()))
                 }
-                Err(Stuck::InDoubt(missing) | Stuck::Failed(missing)) => Ok(self.in_doubt(missing)),
+                Err(Stuck::InDoubt(missing) | Stuck::Failed { failure: missing, .. }) => {
+                    Ok(self.in_doubt(missing))
+                }
                 Err(Stuck::Stop(error)) => Err(error),
             },
             Phase::Applied | Phase::Checking => self.finish(),
@@ -132,7 +135,9 @@ impl Run<'_, '_> {
         match self.all_switched(&prepared) {
             Ok(()) => {}
             Err(Stuck::Stop(error)) => return Err(error),
-            Err(Stuck::InDoubt(missing) | Stuck::Failed(missing)) => return Ok(self.in_doubt(missing)),
+            Err(Stuck::InDoubt(missing) | Stuck::Failed { failure: missing, .. }) => {
+                return Ok(self.in_doubt(missing));
+            }
         }
         if let Ok(Some(database)) = self.database() {
             database.release();
@@ -166,7 +171,7 @@ impl Run<'_, '_> {
         if self.memory.prepared.as_ref().is_none_or(|prepared| prepared.marker.is_none()) {
             return;
         }
-        if let Err(Stuck::InDoubt(missing) | Stuck::Failed(missing)) = self.settle() {
+        if let Err(Stuck::InDoubt(missing) | Stuck::Failed { failure: missing, .. }) = self.settle() {
             self.tell(&Event::Finding {
                 text: format!("the rollback goes on without the database: {missing}"),
             });

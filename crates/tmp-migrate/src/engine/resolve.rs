@@ -110,7 +110,7 @@ impl Run<'_, '_> {
                 return Err(EngineError::Unresolved { migration: self.migration().clone(), why });
             }
         }
-        self.record(Fact::RollbackFailed { undo_failure: cause })?;
+        self.record(Fact::RollbackFailed { undo_failure: cause, intact: String::new() })?;
         Ok(())
     }
 }

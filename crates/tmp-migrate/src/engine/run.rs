@@ -16,7 +16,7 @@ use tmp_core::{
 };
 use tmp_disk::Disk;
 
-use super::{error::Trouble, memory::Memory, site::Site};
+use super::{error::Trouble, memory::Memory, site::Site, steps::has_effect};
 use crate::{
     folder::Folder,
     journal::{Fact, Journal, JournalError, Record},
@@ -45,6 +45,8 @@ pub(super) struct Run<'a, 'p> {
     pub(super) party: &'a mut Party<'p>,
     pub(super) began: Duration,
     pub(super) findings: Vec<String>,
+    /// What this process took back, besides steps.
+    pub(super) taken_back: Vec<&'static str>,
     pub(super) mixture_us: Option<u64>,
     pub(super) locked_us: Option<u64>,
 }
@@ -169,12 +171,21 @@ impl Run<'_, '_> {
         Outcome::RollbackFailed {
             cause: self.memory.cause.clone().unwrap_or_default(),
             undo_failure: self.memory.undo_failure.clone().unwrap_or_default(),
+            intact: self.memory.intact.clone(),
             report: self.report(),
         }
     }
 
     /// The outcome when a fact is missing.
     pub(super) fn in_doubt(&self, missing: String) -> Outcome {
-        Outcome::InDoubt { missing, report: self.report() }
+        Outcome::InDoubt { missing, undone: self.undone(), report: self.report() }
+    }
+
+    /// What is known to have been undone: every step that the journal says, and what this process took
+    /// back after the steps.
+    fn undone(&self) -> Vec<String> {
+        let steps = self.memory.undone.iter().filter_map(|step| self.plan.steps.get(*step));
+        let steps = steps.filter(|step| has_effect(&step.work)).map(|step| format!("step {}", step.name));
+        steps.chain(self.taken_back.iter().map(|what| (*what).to_owned())).collect()
     }
 }

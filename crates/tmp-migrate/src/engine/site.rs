@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use tmp_archive::Archive;
 use tmp_core::{MigrationId, clock::Clock, plan::Target};
 use tmp_disk::{Capabilities, Dir, Disk, Lock, Tree};
@@ -36,6 +36,11 @@ impl std::fmt::Debug for SharedClock {
 impl Site {
     pub(super) fn disk(&self) -> &dyn Disk {
         self.tree.disk().as_ref()
+    }
+
+    /// Where the state directory is.
+    pub(super) fn state_path(&self) -> &Utf8Path {
+        self.journals_path.parent().unwrap_or(&self.journals_path)
     }
 
     pub(super) fn clock(&self) -> &dyn Clock {

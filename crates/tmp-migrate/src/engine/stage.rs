@@ -94,7 +94,8 @@ impl Run<'_, '_> {
         let Action::Put { staged } = &operation.action else { return Ok(()) };
         let disk = self.disk();
         let gone = || Trouble::TurnBack(format!("the directory of {} is gone", operation.path));
-        let surroundings = surroundings(&self.site.tree, &operation.path)?.ok_or_else(gone)?;
+        let surroundings =
+            surroundings(&self.site.tree, &self.plan.operations, &operation.path)?.ok_or_else(gone)?;
         let now = self.site.clock().now();
         let now: Timestamp = (now.unix_timestamp(), now.nanosecond()).into();
         let mut made: BTreeMap<&ModulePath, Dir> = BTreeMap::new();

@@ -10,11 +10,11 @@ use tmp_core::{
     ModulePath,
     database::{DatabaseError, Fingerprint, SqlText},
     enhancement::{BatchStep, Command, Script, SqlRollback},
-    event::Direction,
+    event::{Direction, Event},
     id::StepName,
     plan::{PlannedStep, StepWork, UtilityCommands},
 };
-use tmp_disk::{At, Rename, remove_tree};
+use tmp_disk::{At, Disk, Rename, read_whole, remove_tree};
 
 use super::{error::Stuck, run::Run};
 use crate::{
@@ -23,6 +23,9 @@ use crate::{
     planner::{globs, matches_below},
     survivors,
 };
+
+/// The largest control object that is read back, in bytes.
+const LARGEST_OBJECT: u64 = 64 << 20;
 
 impl Run<'_, '_> {
     /// Undoes every step that was begun, newest first. One that cannot be undone does not keep the
@@ -34,6 +37,9 @@ impl Run<'_, '_> {
             let since = self.site.clock().elapsed();
             let interrupted = !self.memory.done.contains(&index) || self.memory.undoing == Some(index);
             self.record(Fact::UndoIntent { step: index })?;
+            if has_effect(&step.work) {
+                self.tell(&Event::StepBegan { step: step.name.clone(), direction: Direction::Undo });
+            }
             let undone = self.stop(step, interrupted).and_then(|()| self.undo_step(index, step, interrupted));
             if has_effect(&step.work) {
                 self.step_ended(&step.name, Direction::Undo, undone.as_ref().err().cloned(), since);
@@ -147,18 +153,19 @@ impl Run<'_, '_> {
 }
 
 /// Whether a step leaves anything that an undo takes back.
-const fn has_effect(work: &StepWork) -> bool {
+/// Whether there is anything to undo of a step.
+pub(super) const fn has_effect(work: &StepWork) -> bool {
     !matches!(work, StepWork::PostImage | StepWork::Check { .. })
 }
 
 /// A control object as it was before it was imported: the way back, exported into the migration's
 /// folder.
-pub(super) struct ExportedObject {
+pub(crate) struct ExportedObject {
     file: PathBuf,
 }
 
 impl ExportedObject {
-    pub(super) fn new(folder: &Folder, index: usize) -> Self {
+    pub(crate) fn new(folder: &Folder, index: usize) -> Self {
         Self { file: folder.path.join(format!("object-{index}")).into() }
     }
 
@@ -188,6 +195,12 @@ impl ExportedObject {
             .and_then(|()| disk.rename(from, to, Rename::Replace))
             .and_then(|()| disk.sync_dir(&run.folder.dir));
         durable.map_err(|error| format!("the export was not written: {error}"))
+    }
+
+    /// What was exported, to be imported by another migration.
+    pub(crate) fn read(&self, disk: &dyn Disk, folder: &Folder) -> Result<Vec<u8>, String> {
+        let name = self.file.file_name().unwrap_or_default();
+        read_whole(disk, At::new(&folder.dir, name), LARGEST_OBJECT).map_err(|error| crate::text(&error))
     }
 
     /// Imports what was exported. An object that was never exported was never imported either.

@@ -292,6 +292,7 @@ impl Run<'_, '_> {
             }
         }
         moves.settle(disk, &barrier).map_err(|source| EngineError::Sync { source })?;
+        self.taken_back.push("the modules");
         self.done(Work::SwitchBack, moves.all.len() as u64, 0, since);
         Ok(())
     }

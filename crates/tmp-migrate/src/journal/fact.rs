@@ -122,6 +122,9 @@ pub enum Fact {
     RollbackFailed {
         /// What went wrong.
         undo_failure: String,
+        /// What is right all the same; empty where a journal does not say it.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        intact: String,
     },
     /// A person settled it.
     Resolved {

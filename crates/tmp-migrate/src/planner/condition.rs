@@ -14,7 +14,7 @@ use tmp_core::{
 use tmp_disk::{Durability, Tree};
 
 use super::{Normalised, PlanFault, PlanRequest};
-use crate::workplace::Workplace;
+use crate::{drift, left::Left, workplace::Workplace};
 
 /// What a journal record takes besides its operations, generously, in bytes.
 const RECORD: u64 = 4096;
@@ -109,6 +109,47 @@ pub(super) fn database(
     directories.sort();
     directories.dedup();
     Some(PlannedDatabase { name: name.clone(), engine, notes, directories })
+}
+
+/// Whether everything that is touched is as TMP last left it.
+pub(super) fn drift(
+    workplace: &Workplace,
+    (tree, operations): (&Tree, &[Operation]),
+    (planned, databases): (Option<&PlannedDatabase>, &mut [Box<dyn Database>]),
+    faults: &mut Vec<PlanFault>,
+) {
+    let left = match Left::read(workplace.disk.as_ref(), &workplace.state, &workplace.target.root) {
+        Ok(left) => left,
+        Err(error) => {
+            let help = "what TMP last left there is not known; see `tmp status`";
+            faults.push(PlanFault::new("journal", &workplace.state, crate::text(&error), help));
+            return;
+        }
+    };
+    let mut found = Vec::new();
+    for (path, module) in operations.iter().flat_map(|operation| left.within(&operation.path)) {
+        match module.drift(tree, path) {
+            Ok(drift) => found.extend(drift),
+            Err(error) => {
+                let help = "TMP must be able to look at the module; mend its permissions or its parent";
+                faults.push(PlanFault::new("unreadable", path, crate::text(&error), help));
+            }
+        }
+    }
+    let database = planned.and_then(|planned| {
+        let left = left.databases.get(&planned.name)?;
+        let database = databases.iter_mut().find(|database| *database.name() == planned.name)?;
+        drift::schema(database.as_mut(), left)
+    });
+    found.extend(database);
+    for drift in found {
+        let message = format!("{}, and migration {} left it otherwise", drift.what, drift.left_by);
+        let help = "put it back, or accept what is there: tmp drift SITE --accept --reason …";
+        // Where the enhancement was made against something else, that is said already.
+        if !faults.iter().any(|fault| fault.rule == "drift" && fault.subject == drift.subject) {
+            faults.push(PlanFault::new("drift", &drift.subject, message, help));
+        }
+    }
 }
 
 /// What the migration takes, generously.

@@ -3,6 +3,7 @@
 
 mod condition;
 mod normalise;
+mod reversal;
 mod rights;
 mod steps;
 mod writes;
@@ -12,10 +13,11 @@ use std::{collections::BTreeMap, fmt, path::Path};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use time::OffsetDateTime;
 use tmp_core::{
-    MigrationId,
+    MigrationId, ModulePath,
     database::Database,
     enhancement::Enhancement,
-    plan::{Plan, Provenance, SCHEMA},
+    module::Attributes,
+    plan::{Plan, Provenance, Reversal, SCHEMA},
     step::Step,
 };
 use tmp_disk::Tree;
@@ -23,6 +25,7 @@ use tmp_disk::Tree;
 use crate::{command::CommandPolicy, workplace::Workplace};
 
 pub(crate) use condition::forbidden_paths;
+pub use reversal::{ReversalContents, ReversalRequest, plan_reversal, reversal_order};
 pub(crate) use writes::{base, matches_below};
 
 /// What is to be planned.
@@ -114,6 +117,26 @@ pub fn plan(
     request: &PlanRequest<'_>,
     databases: &mut [Box<dyn Database>],
 ) -> Result<Plan, PlanError> {
+    planned(workplace, request, &Restored::default(), databases, Vec::new())
+}
+
+/// What a reversal knows besides its enhancement.
+#[derive(Debug, Default)]
+struct Restored {
+    /// Attributes of the modules that come from the archive.
+    attributes: BTreeMap<ModulePath, Attributes>,
+    reverses: Option<Reversal>,
+    warnings: Vec<String>,
+}
+
+/// Plans what is asked for, with what already stands in the way.
+fn planned(
+    workplace: &Workplace,
+    request: &PlanRequest<'_>,
+    restored: &Restored,
+    databases: &mut [Box<dyn Database>],
+    known: Vec<PlanFault>,
+) -> Result<Plan, PlanError> {
     let target = &workplace.target;
     let enhancement = request.enhancement;
     let tree = Tree::open(&workplace.disk, Path::new(&target.root)).map_err(|error| {
@@ -121,25 +144,31 @@ pub fn plan(
         PlanFault::new("root", &target.root, message, "the root must be a directory that TMP may read")
     })?;
     let ignore = globs(&target.ignore)?;
-    let mut faults = condition::conditions(workplace, request, &tree);
+    let mut faults = known;
+    faults.extend(condition::conditions(workplace, request, &tree));
     let forbidden = forbidden_paths(&target.root, databases);
-    let normalised = normalise::normalise(&tree, &enhancement.modules, &ignore, &forbidden, &mut faults);
+    let limits = (&ignore, forbidden.as_slice());
+    let normalised =
+        normalise::normalise(&tree, &enhancement.modules, limits, &restored.attributes, &mut faults);
     let database = condition::database(enhancement, databases, &mut faults);
     let steps = steps::checked_part(request, target, &mut faults);
     let (also_archived, written) =
         writes::expand(&tree, enhancement, (&normalised.operations, &target.ignore), &forbidden, &mut faults);
+    condition::drift(workplace, (&tree, &normalised.operations), (database.as_ref(), databases), &mut faults);
     rights::rights(workplace, &tree, &normalised.operations, &also_archived, &mut faults);
     let needs = condition::needs(&normalised, written, &steps, databases, enhancement, &mut faults);
     condition::space(workplace, &tree, &needs, &mut faults);
     if !faults.is_empty() {
         return Err(PlanError { faults });
     }
-    let warnings = condition::warnings(&tree, enhancement, &normalised);
+    let mut warnings = restored.warnings.clone();
+    warnings.extend(condition::warnings(&tree, enhancement, &normalised));
     Ok(Plan {
         schema: SCHEMA.into(),
         migration: new_id(workplace.clock.now()),
         provenance: request.provenance.clone(),
         target: target.clone(),
+        reverses: restored.reverses.clone(),
         enhancement: enhancement.clone(),
         operations: normalised.operations,
         unchanged: normalised.unchanged,
@@ -176,7 +205,7 @@ pub(crate) fn globs(patterns: &[String]) -> Result<GlobSet, PlanFault> {
 #[derive(Debug, Default)]
 pub(crate) struct Normalised {
     pub(crate) operations: Vec<tmp_core::plan::Operation>,
-    pub(crate) unchanged: Vec<tmp_core::ModulePath>,
+    pub(crate) unchanged: Vec<ModulePath>,
     /// Bytes that stand at the operations' paths now.
     pub(crate) replaced: u64,
 }

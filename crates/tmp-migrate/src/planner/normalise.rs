@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use globset::GlobSet;
 use tmp_core::{
     ModulePath,
-    module::{Change, Content, Expected, Kind, ModuleChange},
+    module::{Attributes, Change, Content, Expected, Kind, ModuleChange},
     plan::{Action, Operation, StagedModule},
 };
 use tmp_disk::{DiskError, Observed, ObservedContent, Stat, Tree, observe};
@@ -21,13 +21,20 @@ use super::{Normalised, PlanFault};
 pub(super) fn normalise(
     tree: &Tree,
     changes: &[ModuleChange],
-    ignore: &GlobSet,
-    forbidden: &[ModulePath],
+    (ignore, forbidden): (&GlobSet, &[ModulePath]),
+    restored: &BTreeMap<ModulePath, Attributes>,
     faults: &mut Vec<PlanFault>,
 ) -> Normalised {
     let by_path = changes.iter().map(|change| (change.path.clone(), change)).collect();
-    let mut normaliser =
-        Normaliser { tree, changes: by_path, ignore, forbidden, faults, result: Normalised::default() };
+    let mut normaliser = Normaliser {
+        tree,
+        changes: by_path,
+        ignore,
+        forbidden,
+        restored,
+        faults,
+        result: Normalised::default(),
+    };
     let mut covered: Option<ModulePath> = None;
     for change in changes {
         if covered.as_ref().is_some_and(|top| change.path.is_below(top)) {
@@ -50,6 +57,8 @@ struct Normaliser<'a> {
     changes: BTreeMap<ModulePath, &'a ModuleChange>,
     ignore: &'a GlobSet,
     forbidden: &'a [ModulePath],
+    /// Attributes of modules that come from an archive: those are put whatever stands there.
+    restored: &'a BTreeMap<ModulePath, Attributes>,
     faults: &'a mut Vec<PlanFault>,
     result: Normalised,
 }
@@ -115,7 +124,8 @@ impl Normaliser<'_> {
     ) -> Result<Option<ModulePath>, DiskError> {
         let kind = stat.map_or(Kind::Absent, |stat| stat.kind);
         if let Some(stat) = stat {
-            if change.owner.is_none() && self.is_equal(&change.path, content, &stat)? {
+            let made_anew = change.owner.is_some() || self.restored.contains_key(&change.path);
+            if !made_anew && self.is_equal(&change.path, content, &stat)? {
                 match content {
                     // A mode belongs to every name of a file: with several, this one gets a file of its own.
                     Content::File { mode, .. } if *mode != stat.mode && stat.links > 1 => {}
@@ -216,11 +226,20 @@ impl Normaliser<'_> {
             let Change::Put(content) = &change.change else { continue };
             let directory = Content::Directory { mode: tmp_core::Mode::DIRECTORY };
             for parent in path.ancestors().take_while(|parent| parent == top || parent.is_below(top)) {
-                let implied = StagedModule { path: parent.clone(), content: directory.clone(), owner: None };
+                let implied = StagedModule {
+                    path: parent.clone(),
+                    content: directory.clone(),
+                    owner: None,
+                    attributes: None,
+                };
                 staged.entry(parent).or_insert(implied);
             }
-            let module =
-                StagedModule { path: path.clone(), content: content.clone(), owner: change.owner.clone() };
+            let module = StagedModule {
+                path: path.clone(),
+                content: content.clone(),
+                owner: change.owner.clone(),
+                attributes: self.restored.get(path).cloned(),
+            };
             staged.insert(path.clone(), module);
         }
         staged.into_values().collect()

@@ -173,7 +173,7 @@ impl Asking<'_> {
 
     /// The owners of what is staged: each pair is asked for once.
     fn owners(&mut self, path: &ModulePath, staged: &[StagedModule]) -> Result<(), DiskError> {
-        let Some(surroundings) = surroundings(self.tree, path)? else { return Ok(()) };
+        let Some(surroundings) = surroundings(self.tree, &[], path)? else { return Ok(()) };
         let mut asked = BTreeMap::new();
         for (module, attributes) in
             staged.iter().zip(staged_attributes(staged, &surroundings, Timestamp::default()))

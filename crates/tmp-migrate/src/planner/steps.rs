@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use tmp_core::{
     enhancement::{Command, Probe, TransactionMode},
     id::StepName,
-    plan::{PlannedStep, StepWork, Target, UtilityCommands},
+    plan::{CONTROL_OBJECT, POST_IMAGE, PlannedStep, StepWork, Target, UtilityCommands},
 };
 
 use super::{PlanFault, PlanRequest, Utility};
@@ -24,7 +24,7 @@ pub(super) fn checked_part(
     let enhancement = request.enhancement;
     let mut steps = Vec::new();
     let mut push = |name: &StepName, work| steps.push(PlannedStep { name: name.clone(), work });
-    if let Ok(name) = "post-image".parse() {
+    if let Ok(name) = POST_IMAGE.parse() {
         push(&name, StepWork::PostImage);
     }
     for (index, change) in enhancement.sql.iter().enumerate() {
@@ -33,7 +33,7 @@ pub(super) fn checked_part(
         }
     }
     for (index, object) in enhancement.control_objects.iter().enumerate() {
-        let name = format!("control-object-{}", index + 1);
+        let name = format!("{CONTROL_OBJECT}{}", index + 1);
         match (request.utilities.get(&object.utility), name.parse()) {
             (Some(utility), Ok(name)) => {
                 push(&name, StepWork::ControlObject { index, commands: commands(utility, &object.object) });

@@ -24,7 +24,7 @@ use super::{
     view::View,
 };
 use crate::{
-    engine::{AFTER_ROLLBACK, BY_ARCHIVE, Engine, Opened, Party},
+    engine::{AFTER_FINDING, BY_ARCHIVE, Engine, Opened, Party},
     planner::{PlanRequest, plan},
 };
 
@@ -149,7 +149,7 @@ impl Whole<'_, '_> {
                     let known = known.unwrap_or(Finding::new(Class::RestoresSomethingElse, ""));
                     findings.extend(told.map(|text| Finding { message: text.to_owned(), ..known.clone() }));
                 }
-                let failed = report.findings.iter().filter(|text| text.starts_with(AFTER_ROLLBACK));
+                let failed = report.findings.iter().filter(|text| text.starts_with(AFTER_FINDING));
                 findings.extend(failed.map(|text| Finding::new(Class::RollBackFails, text.as_str())));
                 findings.extend(modules(Class::RestoresSomethingElse, comparison.foreign));
             }

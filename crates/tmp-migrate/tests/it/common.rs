@@ -9,15 +9,13 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use camino::Utf8PathBuf;
 use tempfile::TempDir;
-use time::OffsetDateTime;
 use tmp_core::{
     Digest, EnvironmentName, Mode, ModulePath,
-    clock::Clock,
     contents::{Contents, Visitor},
     database::Database,
     enhancement::{
@@ -30,7 +28,7 @@ use tmp_core::{
     plan::{Plan, Provenance, Target},
     step::Step,
 };
-use tmp_disk::{Disk, RealDisk};
+use tmp_disk::{Disk, RealDisk, SystemClock};
 use tmp_migrate::{
     CommandPolicy, Engine, EngineError, Interrupted, OpenError, Opened, Party, PlanError, PlanRequest,
     Recovered, Utility, Workplace, plan,
@@ -43,23 +41,6 @@ use tmp_testkit::{
 };
 
 use crate::{disks::Weak, recovery::behind};
-
-/// The machine's clock.
-pub(crate) struct Machine(pub(crate) Instant);
-
-impl Clock for Machine {
-    fn now(&self) -> OffsetDateTime {
-        OffsetDateTime::now_utc()
-    }
-
-    fn elapsed(&self) -> Duration {
-        self.0.elapsed()
-    }
-
-    fn sleep(&self, duration: Duration) {
-        std::thread::sleep(duration);
-    }
-}
 
 /// Contents by digest.
 #[derive(Default, Clone)]
@@ -299,7 +280,7 @@ impl Lab {
 
     pub(crate) fn workplace(&self, disk: Arc<dyn Disk>) -> Workplace {
         let base = self.base();
-        let machine = Machine(Instant::now());
+        let machine = SystemClock::new();
         Workplace {
             target: Target {
                 system: "lab".parse().unwrap(),
@@ -384,13 +365,25 @@ impl Lab {
         disk: Arc<dyn Disk>,
         watch: impl FnMut(&Event, &AtomicBool) + Send,
     ) -> Result<Outcome, Ended> {
+        let payload = self.payload.clone();
+        self.migrate_with(plan, &payload, disk, watch)
+    }
+
+    /// The same with contents from elsewhere.
+    pub(crate) fn migrate_with(
+        &mut self,
+        plan: &Plan,
+        contents: &dyn Contents,
+        disk: Arc<dyn Disk>,
+        watch: impl FnMut(&Event, &AtomicBool) + Send,
+    ) -> Result<Outcome, Ended> {
         let Opened::Ready(mut engine) = self.open(disk).map_err(Ended::Open)? else { panic!("one is open") };
         let mut databases = self.databases();
         let stop = AtomicBool::new(false);
         let mut observer = Watch { watch, stop: &stop };
         let mut party =
             Party { databases: &mut databases, steps: &mut self.steps, observer: &mut observer, stop: &stop };
-        engine.migrate(plan, &self.payload, &mut party).map_err(Ended::Engine)
+        engine.migrate(plan, contents, &mut party).map_err(Ended::Engine)
     }
 
     /// Migrates and dies at the first event that `when` says yes to: without an outcome, but for a

@@ -183,7 +183,8 @@ fn a_batch_step_that_cannot_be_undone_is_a_failed_rollback_with_old_modules_and_
     lab.check("refuses", "exit 1");
     let before = lab.seen();
     let outcome = lab.migrate();
-    let Outcome::RollbackFailed { cause, undo_failure, .. } = &outcome else { panic!("{outcome:?}") };
+    let Outcome::RollbackFailed { cause, undo_failure, intact, .. } = &outcome else { panic!("{outcome:?}") };
+    assert_eq!(intact.as_deref(), Some("modules and database are the old ones again"));
     assert!(cause.contains("refuses"), "{outcome:?}");
     assert!(undo_failure.contains("reindex") && undo_failure.contains("status 7: no"), "{outcome:?}");
     assert_same(&before, &lab.seen());

@@ -1,7 +1,11 @@
 //! The thinnest true path: one replaced file and one SQL script, forward and taken back.
 
 use crate::common::{Lab, assert_same, text};
-use tmp_core::outcome::Outcome;
+use tmp_core::{
+    Mode,
+    module::{Change, Content},
+    outcome::Outcome,
+};
 
 const TABLE: &str =
     "create table invoice(id integer primary key, amount int); insert into invoice values (1, 10), (2, 20);";
@@ -57,4 +61,25 @@ fn a_check_that_fails_takes_both_back() {
     assert!(matches!(&outcome, Outcome::RolledBack { cause, .. } if cause.contains("health")), "{outcome:?}");
     assert_same(&before, &lab.seen());
     assert_eq!(lab.leftovers(), [""; 0]);
+}
+
+/// What is made in a directory takes after what that directory becomes.
+#[test]
+fn a_new_directory_takes_after_the_mode_its_parent_gets() {
+    for (from, to, made) in [(0o2775, 0o755, 0o755), (0o755, 0o2755, 0o2755)] {
+        let mut lab = Lab::new();
+        lab.write("spool/file", "text");
+        let set = |bits: u32| {
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(bits);
+            std::fs::set_permissions(lab.root().join("spool"), mode).unwrap();
+        };
+        set(from);
+        lab.change("spool", Change::Put(Content::Directory { mode: Mode::from_bits(to) }));
+        lab.change("spool/new", Change::Put(Content::Directory { mode: Mode::from_bits(0o755) }));
+        let outcome = lab.migrate();
+        assert!(matches!(outcome, Outcome::Committed { .. }), "{outcome:?}");
+        let mode =
+            std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(lab.root().join("spool/new")).unwrap());
+        assert_eq!(mode & 0o7777, made);
+    }
 }

@@ -301,7 +301,7 @@ fn rows_that_somebody_wrote_refuse_the_archive_and_a_person_settles_it() {
         })
         .unwrap();
     assert!(
-        matches!(&outcome, Outcome::RollbackFailed { undo_failure, .. } if undo_failure.contains("modules stay the new ones")),
+        matches!(&outcome, Outcome::RollbackFailed { intact: Some(intact), .. } if intact.contains("modules stay the new ones")),
         "{outcome:?}"
     );
     assert_eq!(text(lab.root().join("bin/app")), "new app");

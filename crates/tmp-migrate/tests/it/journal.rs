@@ -206,7 +206,13 @@ fn small() -> (Written, Place) {
     let at = OffsetDateTime::UNIX_EPOCH;
     let mut journal = Journal::create(&RealDisk, &dir, &id, 0, at, &begin()).unwrap();
     journal.record(&RealDisk, at, Fact::RollingBack { cause: "because".into() }).unwrap();
-    journal.record(&RealDisk, at, Fact::RollbackFailed { undo_failure: "it failed".into() }).unwrap();
+    journal
+        .record(
+            &RealDisk,
+            at,
+            Fact::RollbackFailed { undo_failure: "it failed".into(), intact: String::new() },
+        )
+        .unwrap();
     drop(journal);
     let (_, records) = Journal::read(&RealDisk, &dir, &id).unwrap();
     let mut bytes = fs::read(place.path()).unwrap();
@@ -265,7 +271,7 @@ fn facts() -> Vec<Fact> {
         Fact::UndoIntent { step: 1 },
         Fact::UndoDone { step: 1, database: None },
         Fact::RolledBack { comparison: Comparison::default(), findings: Vec::new() },
-        Fact::RollbackFailed { undo_failure: "a failure".into() },
+        Fact::RollbackFailed { undo_failure: "a failure".into(), intact: "the rest".into() },
         Fact::Resolved { reason: "a reason".into(), found: "what was found".into() },
     ]
 }

@@ -8,11 +8,13 @@
 )]
 #![expect(clippy::disallowed_methods, reason = "tests build their own trees and read the clock")]
 
+mod beginning;
 mod catalogue;
 mod checks;
 mod common;
 mod compensation;
 mod disks;
+mod drift;
 mod every_step;
 mod first;
 mod foreign;
@@ -24,6 +26,7 @@ mod properties;
 mod recovery;
 mod refusals;
 mod rehearse;
+mod reversal;
 mod rights;
 mod staging;
 mod tampered;

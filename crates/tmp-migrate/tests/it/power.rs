@@ -7,10 +7,9 @@ use std::{
     ffi::{OsStr, OsString},
     path::Path,
     sync::{Arc, atomic::AtomicBool},
-    time::Instant,
 };
 
-use crate::common::{Lab, Machine};
+use crate::common::Lab;
 use tmp_core::{
     Digest, EnvironmentName, Mode,
     enhancement::{Check, Probe},
@@ -20,8 +19,8 @@ use tmp_core::{
     plan::{Plan, Provenance, Target},
 };
 use tmp_disk::{
-    At, Dir, Disk, Fault, FaultDisk, ObservedContent, SimDisk, ensure_dirs, observe, set_attributes,
-    write_new,
+    At, Dir, Disk, Fault, FaultDisk, ObservedContent, SimDisk, SystemClock, ensure_dirs, observe,
+    set_attributes, write_new,
 };
 use tmp_migrate::{CommandPolicy, Engine, Opened, Party, PlanRequest, Recovered, Workplace, plan};
 
@@ -90,7 +89,7 @@ fn workplace(disk: Arc<dyn Disk>) -> Workplace {
         },
         state: "/state".into(),
         disk,
-        clock: Arc::new(Machine(Instant::now())),
+        clock: Arc::new(SystemClock::new()),
     }
 }
 

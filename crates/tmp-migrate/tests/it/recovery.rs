@@ -3,7 +3,7 @@
 use std::{fs, sync::Arc, time::Duration};
 
 use crate::{
-    common::{Ended, Lab, Machine, Seen, assert_same, text},
+    common::{Ended, Lab, Seen, assert_same, text},
     disks::Weak,
 };
 use time::OffsetDateTime;
@@ -13,7 +13,7 @@ use tmp_core::{
     event::{Event, Work},
     outcome::Outcome,
 };
-use tmp_disk::{Fault, FaultDisk, RealDisk};
+use tmp_disk::{Fault, FaultDisk, RealDisk, SystemClock};
 use tmp_migrate::{Engine, OpenError, Opened, Workplace};
 use tmp_testkit::{sqlite, walk};
 
@@ -233,7 +233,7 @@ fn a_full_disk_does_not_stop_a_recovery() {
 }
 
 /// The machine's clock, an hour behind.
-struct Behind(Machine);
+struct Behind(SystemClock);
 
 impl Clock for Behind {
     fn now(&self) -> OffsetDateTime {
@@ -266,7 +266,7 @@ fn an_open_migration_is_found_although_the_clock_went_backwards() {
     assert_same(&seen, &lab.seen());
 }
 
-pub(crate) fn behind(machine: Machine) -> Arc<dyn Clock> {
+pub(crate) fn behind(machine: SystemClock) -> Arc<dyn Clock> {
     Arc::new(Behind(machine))
 }
 

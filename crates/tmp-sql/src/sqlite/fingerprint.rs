@@ -28,7 +28,8 @@ pub(super) fn fingerprint(
     })
 }
 
-fn schema(connection: &Connection) -> rusqlite::Result<BTreeMap<String, Digest>> {
+/// Each schema object with the digest of its definition.
+pub(super) fn schema(connection: &Connection) -> rusqlite::Result<BTreeMap<String, Digest>> {
     let mut objects = BTreeMap::new();
     for pragma in ["application_id", "auto_vacuum", "encoding", "user_version"] {
         let value: rusqlite::types::Value =

@@ -4,19 +4,19 @@
 //! killed process left. So the file is read as it lies there, without locks. Closing a descriptor of it
 //! drops every lock that this process has on it; therefore an open session is asked instead.
 
-use std::{fs::File, io::Read as _, os::unix::fs::MetadataExt as _};
+use std::{collections::BTreeMap, fs::File, io::Read as _, os::unix::fs::MetadataExt as _};
 
 use camino::Utf8Path;
 use rusqlite::Connection;
 use tmp_core::{
-    DatabaseName,
-    database::{DatabaseError, DatabaseFacts},
+    DatabaseName, Digest,
+    database::{DatabaseError, DatabaseFacts, Marker},
 };
 
 use super::{
     SqliteDatabase, beside,
     error::told,
-    foreign_keys, marker,
+    fingerprint, foreign_keys, marker,
     session::{self, Phase, Session},
 };
 
@@ -50,8 +50,9 @@ fn through_the_session(
         };
         let size = number("page_count").map_err(&said)?.saturating_mul(number("page_size").map_err(&said)?);
         let mut notes = vec![mode(wal)];
-        notes.extend(content(name, file, connection)?);
-        Ok(facts(u64::try_from(size).unwrap_or_default(), notes))
+        let content = content(name, file, connection)?;
+        notes.extend(content.note);
+        Ok(facts(u64::try_from(size).unwrap_or_default(), notes, Some(content.schema)))
     })
 }
 
@@ -70,13 +71,16 @@ fn untouched(name: &DatabaseName, file: &Utf8Path) -> Result<DatabaseFacts, Data
         return Err(read_only(name, file));
     }
     let mut notes = vec![mode(before.write_version() == 2)];
+    let mut schema = None;
     if before.quiet() {
         let found = Session::open_copy(path.as_std_path())
             .map_err(told(name, DOING))
             .and_then(|connection| content(name, file, &connection));
         // What was read while somebody wrote may fit together badly, and says nothing.
         if look()? == before {
-            notes.extend(found?);
+            let content = found?;
+            notes.extend(content.note);
+            schema = Some(content.schema);
         } else {
             notes.push("somebody writes to it now: its content is checked when it is copied".to_owned());
         }
@@ -87,7 +91,31 @@ fn untouched(name: &DatabaseName, file: &Utf8Path) -> Result<DatabaseFacts, Data
              Its content is checked when it is copied"
         ));
     }
-    Ok(facts(before.size.saturating_add(before.log), notes))
+    Ok(facts(before.size.saturating_add(before.log), notes, schema))
+}
+
+/// Whether the marker is there. Without a connection that takes locks while nobody writes; else through
+/// one that reads.
+pub(super) fn carries(database: &mut SqliteDatabase, wanted: &Marker) -> Result<bool, DatabaseError> {
+    let path = session::regular_file(&database.name, &database.file)?;
+    let look = || {
+        let unreachable = |error: std::io::Error| DatabaseError::Unreachable {
+            database: database.name.clone(),
+            message: format!("{path}: {error}"),
+        };
+        Look::read(&path).map_err(unreachable)
+    };
+    let before = look()?;
+    if database.session.is_none() && before.quiet() {
+        let connection = Session::open_copy(path.as_std_path()).map_err(told(&database.name, DOING))?;
+        let found = marker::find(&database.name, &connection, wanted);
+        drop(connection);
+        if look()? == before {
+            return found;
+        }
+    }
+    let name = database.name.clone();
+    database.session()?.snapshot(&name, |connection| marker::find(&name, connection, wanted))
 }
 
 /// What can be seen of a database from outside. Its header has the counter of its transactions.
@@ -141,17 +169,21 @@ impl Look {
     }
 }
 
-/// Refuses what is damaged or has something else in the place of TMP's table; answers what is worth a note.
-fn content(
-    name: &DatabaseName,
-    file: &Utf8Path,
-    connection: &Connection,
-) -> Result<Option<String>, DatabaseError> {
+/// What was read of a database's content.
+struct Content {
+    /// What is worth a note.
+    note: Option<String>,
+    schema: BTreeMap<String, Digest>,
+}
+
+/// Refuses what is damaged or has something else in the place of TMP's table.
+fn content(name: &DatabaseName, file: &Utf8Path, connection: &Connection) -> Result<Content, DatabaseError> {
     session::refuse_damage(name, file, connection)?;
     marker::is_there(name, connection)?;
     let violations = foreign_keys::Violations::read(connection).map_err(told(name, DOING))?;
-    Ok((!violations.is_empty())
-        .then(|| format!("foreign keys that do not hold already, and may stay so: {violations}")))
+    let note = (!violations.is_empty())
+        .then(|| format!("foreign keys that do not hold already, and may stay so: {violations}"));
+    Ok(Content { note, schema: fingerprint::schema(connection).map_err(told(name, DOING))? })
 }
 
 /// The kinds of rollback journal are not told apart: each connection chooses its own.
@@ -159,8 +191,8 @@ fn mode(wal: bool) -> String {
     if wal { "journal mode wal" } else { "rollback journal" }.to_owned()
 }
 
-fn facts(size: u64, notes: Vec<String>) -> DatabaseFacts {
-    DatabaseFacts { version: format!("SQLite {}", rusqlite::version()), size, notes }
+fn facts(size: u64, notes: Vec<String>, schema: Option<BTreeMap<String, Digest>>) -> DatabaseFacts {
+    DatabaseFacts { version: format!("SQLite {}", rusqlite::version()), size, notes, schema }
 }
 
 fn read_only(name: &DatabaseName, file: &Utf8Path) -> DatabaseError {

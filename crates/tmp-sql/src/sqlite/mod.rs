@@ -16,6 +16,7 @@ mod migrate;
 mod restore;
 mod rows;
 mod script;
+mod script_from;
 mod session;
 mod settle;
 mod undo;
@@ -25,7 +26,10 @@ use std::{ffi::OsString, path::Path, time::Duration};
 use camino::Utf8PathBuf;
 use tmp_core::{
     DatabaseName,
-    database::{Database, DatabaseError, DatabaseFacts, Fingerprint, Marker, Settled, SqlText, Undo, Undone},
+    database::{
+        Database, DatabaseError, DatabaseFacts, Fingerprint, FingerprintDifferences, Marker, Settled,
+        SqlText, Undo, Undone,
+    },
     enhancement::DatabaseEngine,
 };
 
@@ -53,6 +57,14 @@ impl SqliteDatabase {
     #[must_use]
     pub fn with_busy_timeout(self, busy_timeout: Duration) -> Self {
         Self { busy_timeout, ..self }
+    }
+
+    /// Whether the migration of this marker committed here and was not undone since. Changes nothing.
+    ///
+    /// # Errors
+    /// It cannot be read, or holds a marker of the same migration with another nonce or payload.
+    pub fn carries(&mut self, marker: &Marker) -> Result<bool, DatabaseError> {
+        inspect::carries(self, marker)
     }
 
     /// The open session, or a new one. A session in which scripts ran to COMMIT is not used again: what
@@ -155,6 +167,14 @@ impl Database for SqliteDatabase {
         committed: &Fingerprint,
     ) -> Result<Undone, DatabaseError> {
         restore::restore_from(self, path, marker, committed)
+    }
+
+    fn script_from(
+        &mut self,
+        path: &Path,
+        objects: &FingerprintDifferences,
+    ) -> Result<String, DatabaseError> {
+        script_from::script_from(self, path, objects)
     }
 
     fn run_alone(&mut self, script: &SqlText<'_>) -> Result<(), DatabaseError> {

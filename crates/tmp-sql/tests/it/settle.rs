@@ -140,3 +140,20 @@ fn in_doubt_while_somebody_holds_it() {
         assert!(matches!(result, Err(DatabaseError::Busy { .. })), "{mode:?}: {result:?}");
     }
 }
+
+#[test]
+fn what_it_carries_is_seen_without_a_trace() {
+    for mode in MODES {
+        let shop = Shop::new(mode);
+        assert!(!shop.target().carries(&marker(1)).unwrap(), "{mode:?}");
+        let (mut target, ..) = shop.migrate("CREATE TABLE a(x)");
+        // With the session at hand, and with somebody else's log in use.
+        assert!(target.carries(&marker(1)).unwrap() && shop.target().carries(&marker(1)).unwrap());
+        assert!(!target.carries(&marker(2)).unwrap());
+        target.release();
+        drop(target);
+        let (bytes, side_files) = (shop.bytes(), shop.side_files());
+        assert!(shop.target().carries(&marker(1)).unwrap() && !shop.target().carries(&marker(2)).unwrap());
+        assert_eq!((shop.bytes(), shop.side_files()), (bytes, side_files), "{mode:?}");
+    }
+}

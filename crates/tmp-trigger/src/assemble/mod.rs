@@ -187,7 +187,7 @@ impl Assembly<'_> {
                 continue;
             }
             let path = place_of(&fault.place, origins);
-            self.wrong(fault.rule, &path, fault.message, "");
+            self.wrong(fault.rule, &path, fault.message, fault.help);
         }
     }
 }

@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, path::Path};
 use tmp_core::{
     Mode, ModulePath,
     module::{Change, Content, Expected, ItemKind, ModuleChange},
+    path::RESERVED,
 };
 
 use super::Assembly;
@@ -273,7 +274,9 @@ impl Assembly<'_> {
         for fault in old.faults.drain(..).chain(new.faults.drain(..)) {
             self.wrong(&rules::BASE, &place, fault, "");
         }
-        let names: BTreeSet<_> = old.found.keys().chain(new.found.keys()).cloned().collect();
+        let mut names: BTreeSet<_> = old.found.keys().chain(new.found.keys()).cloned().collect();
+        // The work directory in a tree that is a mount is no part of the system.
+        names.retain(|name| !name.split('/').next().is_some_and(|top| top.eq_ignore_ascii_case(RESERVED)));
         for name in names {
             let Some(path) = self.path(&name, &place) else { continue };
             let (before, after) = (old.found.remove(&name), new.found.remove(&name));
