@@ -105,6 +105,8 @@ pub(crate) struct Lab {
     pub(crate) database_file: &'static str,
     /// Whether the clock is an hour behind.
     pub(crate) behind: bool,
+    /// Whether the root may lie on a file system that forgets.
+    pub(crate) ephemeral: bool,
 }
 
 /// Everything the testkit sees of a target.
@@ -149,6 +151,7 @@ impl Lab {
             commands: CommandPolicy::Allowed,
             database_file: "site/app.db",
             behind: false,
+            ephemeral: false,
         }
     }
 
@@ -287,7 +290,7 @@ impl Lab {
                 work: base.join("site/.tmp-work-live"),
                 url: self.url.clone(),
                 ignore: self.ignore.clone(),
-                ephemeral: false,
+                ephemeral: self.ephemeral,
             },
             state: base.join("state"),
             disk,
