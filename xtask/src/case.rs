@@ -4,7 +4,7 @@
 //! and change thousands of files from one feature release to the next; the database is the one of
 //! coordinate systems inside pyproj, with tables, views and triggers.
 
-mod download;
+mod inputs;
 mod page;
 mod scene;
 
@@ -37,9 +37,9 @@ struct Told {
 pub(crate) fn run(words: &[String]) -> Done {
     Arguments::new(words, &[], &[])?;
     let folder = shell::workspace().join("target/cases");
-    let inputs = download::inputs(&folder)?;
+    let inputs = inputs::inputs(&folder)?;
     let differences = compare(&inputs.old, &inputs.new)?;
-    println!("from {} to {}: {differences:?}", download::OLD, download::NEW);
+    println!("from {} to {}: {differences:?}", inputs::OLD, inputs::NEW);
     if differences.added + differences.removed + differences.changed <= 500 || differences.symlinks == 0 {
         return Err("the two releases do not differ enough for a case".into());
     }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{
     Differences, Told,
-    download::{DATABASE, NEW, OLD},
+    inputs::{DATABASE, NEW, OLD},
     scene::Story,
 };
 

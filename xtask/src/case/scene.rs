@@ -14,7 +14,7 @@ use tmp_testkit::{
     walk::{self, Content, Entry},
 };
 
-use super::{Told, download::Inputs};
+use super::{Told, inputs::Inputs};
 use crate::Done;
 
 /// What happens in a story.

@@ -1,4 +1,4 @@
-//! Fetches the inputs by name, once.
+//! Fetches releases by name, once: sources and wheels from the Python Package Index, sources from Debian.
 
 use std::{
     fs,
@@ -8,33 +8,8 @@ use std::{
 
 use crate::{Done, shell};
 
-/// The older release.
-pub(super) const OLD: &str = "ansible==2.4.0.0";
-/// The feature release after it.
-pub(super) const NEW: &str = "ansible==2.5.0";
-/// What holds the database.
-pub(super) const DATABASE: &str = "pyproj==3.6.1";
-const DATABASE_INSIDE: &str = "pyproj/proj_dir/share/proj/proj.db";
-
-/// Unpacked inputs, not to be changed.
-pub(super) struct Inputs {
-    pub(super) old: PathBuf,
-    pub(super) new: PathBuf,
-    pub(super) database: PathBuf,
-}
-
-/// The inputs below `folder`; what is there already is used again.
-pub(super) fn inputs(folder: &Path) -> Done<Inputs> {
-    fs::create_dir_all(folder)?;
-    Ok(Inputs {
-        old: source(folder, OLD)?,
-        new: source(folder, NEW)?,
-        database: wheel(folder, DATABASE)?.join(DATABASE_INSIDE),
-    })
-}
-
 /// The unpacked sources of a release.
-fn source(folder: &Path, release: &str) -> Done<PathBuf> {
+pub(crate) fn source(folder: &Path, release: &str) -> Done<PathBuf> {
     once(folder, release, |into| {
         let archive = download(into, &["--no-binary", ":all:", release])?;
         let unpacked = into.join("unpacked");
@@ -49,7 +24,7 @@ fn source(folder: &Path, release: &str) -> Done<PathBuf> {
 }
 
 /// The unpacked wheel of a release for any Linux on x86-64; the Python that runs does not matter.
-fn wheel(folder: &Path, release: &str) -> Done<PathBuf> {
+pub(crate) fn wheel(folder: &Path, release: &str) -> Done<PathBuf> {
     once(folder, release, |into| {
         let which = [
             "--only-binary",
@@ -66,8 +41,19 @@ fn wheel(folder: &Path, release: &str) -> Done<PathBuf> {
     })
 }
 
+/// The unpacked sources that a package of Debian holds as a tar file, such as `linux-source-6.1=6.1.172-1`.
+pub(crate) fn debian(folder: &Path, release: &str) -> Done<PathBuf> {
+    once(folder, release, |into| {
+        shell::run(Command::new("apt-get").args(["--quiet=2", "download", release]).current_dir(into))?;
+        let script = "dpkg-deb -x *.deb inside && rm *.deb && mkdir unpacked \
+            && tar -C unpacked --strip-components=1 --no-same-owner -xf inside/usr/src/*.tar.* && rm -r inside";
+        shell::run(Command::new("sh").args(["-ec", script]).current_dir(into))
+    })
+}
+
 /// Makes `folder/release/unpacked` unless it is there: beside it first, so that a half one is never used.
-fn once(folder: &Path, release: &str, make: impl Fn(&Path) -> Done) -> Done<PathBuf> {
+pub(crate) fn once(folder: &Path, release: &str, make: impl Fn(&Path) -> Done) -> Done<PathBuf> {
+    fs::create_dir_all(folder)?;
     let done = folder.join(release);
     if !done.exists() {
         let beside = folder.join(format!("{release}.partial"));
