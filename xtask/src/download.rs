@@ -1,4 +1,4 @@
-//! Fetches releases by name, once: sources and wheels from the Python Package Index, sources from Debian.
+//! Fetches releases by name, once.
 
 use std::{
     fs,
@@ -8,51 +8,73 @@ use std::{
 
 use crate::{Done, shell};
 
-/// The unpacked sources of a release.
-pub(crate) fn source(folder: &Path, release: &str) -> Done<PathBuf> {
-    once(folder, release, |into| {
-        let archive = download(into, &["--no-binary", ":all:", release])?;
+/// Where releases are found, and in what form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Registry {
+    /// The Python Package Index, sources.
+    Sources,
+    /// The Python Package Index, a wheel for any Linux on x86-64.
+    Wheel,
+    /// The npm registry.
+    Npm,
+    /// Debian, sources inside a package such as linux-source-6.1.
+    Debian,
+}
+
+impl Registry {
+    /// What people call it.
+    pub(crate) const fn title(self) -> &'static str {
+        match self {
+            Self::Sources => "PyPI, sources",
+            Self::Wheel => "PyPI, wheel",
+            Self::Npm => "npm",
+            Self::Debian => "Debian",
+        }
+    }
+}
+
+/// The unpacked release of a package below `folder`; what is there already is used again.
+pub(crate) fn release(folder: &Path, registry: Registry, name: &str, version: &str) -> Done<PathBuf> {
+    once(folder, &format!("{name}-{version}"), |into| {
         let unpacked = into.join("unpacked");
+        let file = match registry {
+            Registry::Sources => pip(into, &["--no-binary", ":all:"], name, version)?,
+            Registry::Wheel => {
+                let platforms = ["--platform", "manylinux2014_x86_64", "--platform", "manylinux_2_17_x86_64"];
+                let which =
+                    [&["--only-binary", ":all:", "--python-version", "3.11"][..], &platforms].concat();
+                pip(into, &which, name, version)?
+            }
+            Registry::Npm => {
+                let mut npm = Command::new("npm");
+                npm.args(["pack", "--silent", &format!("{name}@{version}"), "--pack-destination"]).arg(into);
+                shell::read(&mut npm)?;
+                downloaded(into)?
+            }
+            Registry::Debian => {
+                let apt = ["--quiet=2", "download", &format!("{name}={version}")];
+                shell::run(Command::new("apt-get").args(apt).current_dir(into))?;
+                let package = downloaded(into)?;
+                let sources = into.join("package");
+                shell::run(Command::new("dpkg-deb").arg("-x").arg(&package).arg(&sources))?;
+                fs::remove_file(package)?;
+                downloaded(&sources.join("usr/src"))?
+            }
+        };
+        if registry == Registry::Wheel {
+            let unpack = ["-m", "zipfile", "-e"];
+            return shell::run(Command::new("python3").args(unpack).arg(&file).arg(&unpacked));
+        }
         fs::create_dir(&unpacked)?;
         let mut tar = Command::new("tar");
-        tar.args(["--strip-components", "1", "--no-same-owner", "-xzf"])
-            .arg(&archive)
-            .arg("-C")
-            .arg(&unpacked);
-        shell::run(&mut tar)
-    })
-}
-
-/// The unpacked wheel of a release for any Linux on x86-64; the Python that runs does not matter.
-pub(crate) fn wheel(folder: &Path, release: &str) -> Done<PathBuf> {
-    once(folder, release, |into| {
-        let which = [
-            "--only-binary",
-            ":all:",
-            "--platform",
-            "manylinux2014_x86_64",
-            "--python-version",
-            "3.11",
-            release,
-        ];
-        let archive = download(into, &which)?;
-        let unpack = ["-m", "zipfile", "-e"];
-        shell::run(Command::new("python3").args(unpack).arg(&archive).arg(into.join("unpacked")))
-    })
-}
-
-/// The unpacked sources that a package of Debian holds as a tar file, such as `linux-source-6.1=6.1.172-1`.
-pub(crate) fn debian(folder: &Path, release: &str) -> Done<PathBuf> {
-    once(folder, release, |into| {
-        shell::run(Command::new("apt-get").args(["--quiet=2", "download", release]).current_dir(into))?;
-        let script = "dpkg-deb -x *.deb inside && rm *.deb && mkdir unpacked \
-            && tar -C unpacked --strip-components=1 --no-same-owner -xf inside/usr/src/*.tar.* && rm -r inside";
-        shell::run(Command::new("sh").args(["-ec", script]).current_dir(into))
+        tar.args(["--strip-components", "1", "--no-same-owner", "-xf"]).arg(&file).arg("-C").arg(&unpacked);
+        shell::run(&mut tar)?;
+        Ok(fs::remove_file(file)?)
     })
 }
 
 /// Makes `folder/release/unpacked` unless it is there: beside it first, so that a half one is never used.
-pub(crate) fn once(folder: &Path, release: &str, make: impl Fn(&Path) -> Done) -> Done<PathBuf> {
+fn once(folder: &Path, release: &str, make: impl Fn(&Path) -> Done) -> Done<PathBuf> {
     fs::create_dir_all(folder)?;
     let done = folder.join(release);
     if !done.exists() {
@@ -68,10 +90,14 @@ pub(crate) fn once(folder: &Path, release: &str, make: impl Fn(&Path) -> Done) -
 }
 
 /// Lets pip fetch one file into `into`. For sources pip also asks the package for its metadata.
-fn download(into: &Path, which: &[&str]) -> Done<PathBuf> {
+fn pip(into: &Path, which: &[&str], name: &str, version: &str) -> Done<PathBuf> {
     let mut pip = Command::new("python3");
     pip.args(["-m", "pip", "download", "--quiet", "--no-deps", "--dest"]).arg(into).args(which);
-    shell::run(&mut pip)?;
-    let file = fs::read_dir(into)?.next().ok_or("pip downloaded nothing")?;
+    shell::run(pip.arg(format!("{name}=={version}")))?;
+    downloaded(into)
+}
+
+fn downloaded(into: &Path) -> Done<PathBuf> {
+    let file = fs::read_dir(into)?.next().ok_or("nothing was downloaded")?;
     Ok(file?.path())
 }

@@ -5,12 +5,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{Done, download};
+use crate::{
+    Done,
+    download::{self, Registry},
+};
 
 /// Sources of Linux as Debian packages them: about 78,600 files and 1.3 GB each.
-const LINUX: [&str; 2] = ["linux-source-6.1=6.1.159-1", "linux-source-6.1=6.1.172-1"];
+const LINUX: [&str; 2] = ["6.1.159-1", "6.1.172-1"];
 /// Two feature releases of a web framework: about 3,700 files each.
-const DJANGO: [&str; 2] = ["django==5.1.4", "django==5.2"];
+const DJANGO: [&str; 2] = ["5.1.4", "5.2"];
 
 /// Unpacked trees, not to be changed.
 pub(super) struct Trees {
@@ -30,22 +33,18 @@ pub(super) struct Trees {
 impl Trees {
     /// Fetches what is missing below `folder`.
     pub(super) fn fetch(folder: &Path, small: bool) -> Done<Self> {
-        let [old, new] = DJANGO;
-        let (old, new) = (download::wheel(folder, old)?, download::wheel(folder, new)?);
+        let django = |version| download::release(folder, Registry::Wheel, "django", version);
+        let linux = |version| download::release(folder, Registry::Debian, "linux-source-6.1", version);
+        let [old, new] = DJANGO.map(django);
+        let (old, new) = (old?, new?);
         align(&old, &new)?;
-        let [first, second] = LINUX;
         if small {
-            let names =
-                format!("Django ({}) for everything, a small tree to try the bench", DJANGO.join(", "));
+            let names = format!("Django {} for everything, to try the bench", DJANGO.join(" and "));
             return Ok(Self { large: old.clone(), second: new.clone(), old, new, names });
         }
-        Ok(Self {
-            large: download::debian(folder, first)?,
-            second: download::debian(folder, second)?,
-            old,
-            new,
-            names: format!("Linux ({}), Django ({})", LINUX.join(", "), DJANGO.join(", ")),
-        })
+        let [large, second] = LINUX.map(linux);
+        let names = format!("linux-source-6.1 {}, Django {}", LINUX.join(" and "), DJANGO.join(" and "));
+        Ok(Self { large: large?, second: second?, old, new, names })
     }
 }
 
