@@ -39,6 +39,7 @@ fn dispatch(command: &Command, globals: &Globals, out: &mut Output) -> Result<Ex
         Command::New(command) => command.run(out),
         Command::Check(command) => command.run(out),
         Command::Package(command) => command.run(out),
+        Command::Import(command) => command.run(out),
         Command::Inspect(command) => command.run(out),
         Command::Plan(command) => command.run(globals, out),
         Command::Run(command) => command.run(globals, out),

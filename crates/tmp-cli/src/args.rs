@@ -70,6 +70,8 @@ pub(crate) enum Command {
     Check(command::check::Check),
     /// Package an enhancement as a trigger file
     Package(command::package::Package),
+    /// Write an enhancement from what another tool has
+    Import(command::import::Import),
     /// Show what a trigger file holds, after checking it whole
     Inspect(command::inspect::Inspect),
     /// Show what a trigger file would do here, and the way back; change nothing

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, atomic::AtomicBool};
 
+use tmp_archive::ArchiveError;
 use tmp_core::{
     database::{Database, DatabaseError},
     outcome::Outcome,
@@ -58,7 +59,9 @@ pub(crate) fn databases(site: &Site) -> Vec<Box<dyn Database>> {
 pub(crate) fn open(workplace: Workplace) -> Result<Opened, Failure> {
     Engine::open(workplace).map_err(|error| {
         let (exit, help) = match &error {
-            OpenError::Locked { .. } => (Exit::NotNow, "try again when it has ended"),
+            OpenError::Locked { .. } | OpenError::Archive(ArchiveError::Held { .. }) => {
+                (Exit::NotNow, "try again when it has ended")
+            }
             OpenError::Probe(_) => {
                 (Exit::PreCheck, "put the root and its work directory on a local disk: ext4, XFS, btrfs")
             }

@@ -59,9 +59,52 @@ pub(crate) static ALL: &[&Rule] = &[
              missing and what was undone before. Recover again when it can be had. 75 not now; safe to try again.",
     },
     &Rule {
+        id: "git-program",
+        title: "The program git cannot be started",
+        explanation: "`--from-git` and `tmp import git-diff` read repositories with the git of this machine: version 2.30 \
+             or later, found in PATH.",
+    },
+    &Rule {
+        id: "git-repository",
+        title: "There is no git repository that can be read",
+        explanation: "The directory must lie in a clone, or in a bare repository, that git reads for this user: git itself \
+             says what keeps it from that, such as an owner it does not trust (`safe.directory`) or objects \
+             that were never fetched. TMP fetches nothing.",
+    },
+    &Rule {
+        id: "git-label",
+        title: "A label names no commit",
+        explanation: "A label is a tag, a branch or a commit of the repository; a tag goes before whatever else has its \
+             name, and a tag and a branch of one name must be the same commit. A label that begins with '-' is \
+             given as --from-git=-LABEL or as refs/tags/-LABEL. A shallow clone lacks most commits: fetch them.",
+    },
+    &Rule {
+        id: "git-path",
+        title: "A commit does not have the directory",
+        explanation: "The directory is looked up in the commit, not in the working copy: it must have been committed \
+             there, as a directory.",
+    },
+    &Rule {
+        id: "git-difference",
+        title: "Two commits do not differ",
+        explanation: "An enhancement without a change would do nothing. Look with `git diff OLD NEW -- PATH`.",
+    },
+    &Rule {
+        id: "git-content",
+        title: "What a commit has cannot be taken over",
+        explanation: "Contents are taken as git stores them. A pointer of Git LFS is not the content, an object that was not \
+             fetched is not there, and the text of a symlink must be UTF-8.",
+    },
+    &Rule {
+        id: "git-submodule",
+        title: "A submodule is in the way",
+        explanation: "A commit has only the id of a submodule's commit; its files are in another repository. Package or \
+             import them from there.",
+    },
+    &Rule {
         id: "never-overwritten",
         title: "Something is there already",
-        explanation: "`init`, `new`, `archive` and `demo` write new files alone. Remove what is there yourself, or \
+        explanation: "`init`, `new`, `import`, `archive` and `demo` write new files alone. Remove what is there yourself, or \
              name another place.",
     },
     &Rule {

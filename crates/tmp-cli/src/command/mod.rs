@@ -8,6 +8,7 @@ pub(crate) mod doctor;
 pub(crate) mod drift;
 pub(crate) mod explain;
 pub(crate) mod history;
+pub(crate) mod import;
 pub(crate) mod init;
 pub(crate) mod inspect;
 pub(crate) mod log;

@@ -126,7 +126,7 @@ impl Config {
             check::mistakes(&document, folder, state.as_ref().map(|setting| setting.value.as_path()));
         match document.finish(mistakes) {
             Ok(document) => Ok(resolve::resolve(document, file, state)),
-            Err(found) => Err(mistakes::failure(&found)),
+            Err(found) => Err(mistakes::failure(&found, &mistakes::text)),
         }
     }
 }

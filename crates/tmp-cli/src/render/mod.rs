@@ -9,6 +9,7 @@ use comfy_table::{Table, TableStyle};
 use time::{OffsetDateTime, UtcOffset, macros::format_description};
 use tmp_core::Phase;
 use tmp_migrate::MigrationSummary;
+use tmp_trigger::source::{Label, LabelState};
 
 /// Bytes in the largest unit that keeps a digit before the point.
 pub(crate) fn bytes(count: u64) -> String {
@@ -32,6 +33,17 @@ pub(crate) fn bytes(count: u64) -> String {
 /// `1 module`, `2 modules`.
 pub(crate) fn count(number: u64, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+/// A source-control label on one line; `None` where it says nothing.
+pub(crate) fn label(label: &Label) -> Option<String> {
+    let state = label.state.map(|state| match state {
+        LabelState::Clean => "clean".to_owned(),
+        LabelState::Dirty => "dirty".to_owned(),
+    });
+    let said = [&label.repository, &label.tag, &label.commit, &state];
+    let said: Vec<_> = said.into_iter().flatten().map(String::as_str).collect();
+    (!said.is_empty()).then(|| said.join(", "))
 }
 
 /// What became of a migration, in an operator's word.

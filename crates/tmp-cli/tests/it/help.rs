@@ -7,6 +7,8 @@ const COMMANDS: &[&str] = &[
     "new",
     "check",
     "package",
+    "import",
+    "import git-diff",
     "inspect",
     "plan",
     "run",
@@ -36,7 +38,7 @@ fn of_every_command() {
     let place = Place::new();
     let mut text = String::new();
     for command in COMMANDS {
-        let help = place.ends(0, &[command, "-h"]).out;
+        let help = place.ends(0, &[command.split(' ').collect(), vec!["-h"]].concat()).out;
         let own = help.split("\nGlobal options:").next().unwrap();
         text.push_str(own);
         text.push('\n');

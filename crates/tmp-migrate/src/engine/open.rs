@@ -5,7 +5,8 @@ use std::path::Path;
 use camino::Utf8Path;
 use tmp_archive::{Archive, DirectoryStore};
 use tmp_core::{
-    Mode, Phase, contents::Contents, database::Database, event::Event, outcome::Outcome, plan::Plan,
+    Mode, ModulePath, Phase, contents::Contents, database::Database, event::Event, outcome::Outcome,
+    plan::Plan,
 };
 use tmp_disk::{
     At, Capabilities, Dir, Disk, DiskError, Lock, ProbeError, Tree, create_dir_durably, ensure_dirs, probe,
@@ -95,20 +96,22 @@ impl Engine {
 }
 
 impl Engine {
-    /// Takes everything at the target that is not as TMP left it for left so, because a person says that
-    /// it is right. Durable on return; answers what drifted.
+    /// Takes what stands at the target and is not as TMP left it for left so, because a person says that it
+    /// is right: the modules that `which` names, and the databases. Durable on return; answers what drifted.
     ///
     /// # Errors
     /// The journals or the target cannot be read, or the acceptance cannot be written: nothing is accepted.
     pub fn accept_drift(
         &mut self,
         reason: &str,
+        which: &dyn Fn(&ModulePath) -> bool,
         databases: &mut [Box<dyn Database>],
     ) -> Result<Vec<Drift>, HistoryError> {
         let site = &self.site;
         let now = site.clock().now();
         let acceptance = Acceptance { id: new_id(now), root: site.target.root.clone(), at: now, reason };
-        let left = Left::read(site.disk(), site.state_path(), &site.target.root)?;
+        let mut left = Left::read(site.disk(), site.state_path(), &site.target.root)?;
+        left.modules.retain(|path, _| which(path));
         Ok(accepted::accept(acceptance, &left, &site.tree, &site.state, databases)?)
     }
 

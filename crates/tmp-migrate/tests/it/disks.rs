@@ -12,7 +12,7 @@ use std::{
 };
 
 use tmp_core::{Mode, module::Timestamp};
-use tmp_disk::{At, Dir, Disk, Extent, FileSystem, Lock, OpenFile, RealDisk, Rename, Right, Stat};
+use tmp_disk::{At, Dir, Disk, Extent, FileSystem, Lock, OpenFile, RealDisk, Rename, Right, Sharing, Stat};
 
 type Refuses = dyn Fn(&str, Option<Rename>) -> Option<io::Error> + Send + Sync;
 
@@ -136,5 +136,6 @@ impl Disk for Weak {
         sync_all(dir: &Dir) -> ();
         try_lock(at: At<'_>, note: &str) -> Option<Lock>;
         is_locked(at: At<'_>) -> bool;
+        try_lock_existing(at: At<'_>, sharing: Sharing) -> Option<Lock>;
     }
 }

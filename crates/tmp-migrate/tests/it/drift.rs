@@ -98,7 +98,7 @@ fn a_plan_refuses_drift_in_what_it_touches_and_nowhere_else() {
 fn what_is_accepted_counts_as_left() {
     let mut lab = drifted();
     let Opened::Ready(mut engine) = lab.open(Arc::new(RealDisk)).unwrap() else { panic!("one is open") };
-    let accepted = engine.accept_drift("the hot fix stays", &mut lab.databases()).unwrap();
+    let accepted = engine.accept_drift("the hot fix stays", &|_| true, &mut lab.databases()).unwrap();
     drop(engine);
     assert_eq!(accepted.len(), 6, "{accepted:?}");
     assert_eq!(drift(&lab), []);
