@@ -36,4 +36,5 @@ pub use run::Party;
 
 pub(crate) use attributes::{staged_attributes, surroundings};
 pub(crate) use memory::Memory;
+pub(crate) use stage::keep;
 pub(crate) use steps::ExportedObject;
