@@ -17,6 +17,8 @@ mod table;
 mod trees;
 mod watch;
 
+use std::time::Duration;
+
 use self::{setting::Setting, table::Section};
 use crate::{Done, arguments::Arguments, shell};
 
@@ -38,17 +40,22 @@ const WORKLOADS: [(&str, Workload); 9] = [
 ];
 /// Runs of each case when nothing else is said.
 const RUNS: u64 = 5;
+/// Seconds that each run waits for a quiet machine when nothing else is said.
+const PATIENCE: u64 = 60;
 const PAGE: &str = "docs/performance.md";
 
 /// Measures the workloads and prints them; with `--write` they replace their sections of docs/performance.md.
 pub(crate) fn run(words: &[String]) -> Done {
-    let flags = Arguments::with_words(words, &["--write", "--small"], &["--runs"], &["--only"])?;
+    let flags =
+        Arguments::with_words(words, &["--write", "--small"], &["--runs", "--patience"], &["--only"])?;
     let only = flags.word("--only");
     if let Some(id) = only.filter(|id| WORKLOADS.iter().all(|(known, _)| known != id)) {
         return Err(format!("there is no workload {id}; known are W1 to W9").into());
     }
     let runs = flags.number("--runs").unwrap_or(RUNS).max(1);
-    let setting = Setting::prepare(usize::try_from(runs)?, flags.has("--small"))?;
+    let small = flags.has("--small");
+    let patience = flags.number("--patience").unwrap_or(if small { 1 } else { PATIENCE });
+    let setting = Setting::prepare(usize::try_from(runs)?, small, Duration::from_secs(patience))?;
     let floors = machine::floors(&setting)?;
     println!("{}\n{floors}", machine::description());
     let file = shell::workspace().join(PAGE);

@@ -20,8 +20,8 @@ cargo xtask crash    the crash matrix: the reference migration killed before eve
                      --point K only this kill   --write keep the result in docs/crash-matrix.md
 cargo xtask case     consecutive releases of seven real projects, with SQL; the result goes to docs/cases.md   --seed N
 cargo xtask bench    the workloads W1 to W9 side by side with the tools people use today; takes hours, and root
-                     --only W4   --runs N (5)   --small a small tree, to try the bench itself
-                     --write keep the result in docs/performance.md
+                     --only W4   --runs N (5)   --patience SECONDS (60) for a quiet machine before each run
+                     --small a small tree, to try the bench itself   --write keep the result in docs/performance.md
 ";
 
 fn main() -> ExitCode {

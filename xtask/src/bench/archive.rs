@@ -24,7 +24,7 @@ pub(super) fn first(setting: &Setting) -> Done<Section> {
     let cases = [
         Case::ours("tmp archive create", "$TMP --config $M/site/tmp.yaml archive create")
             .before(&format!("{SITE} site $A $R/work $M/site"))
-            .weigh("$M/site/state"),
+            .weigh("$M/site/state/archive"),
         Case::peer("restic", "restic", "cd $A && restic -q --no-cache -r $M/restic backup . && sync -f $M")
             .before("restic -q -r $M/restic init")
             .weigh("$M/restic")
@@ -81,9 +81,7 @@ pub(super) fn first(setting: &Setting) -> Done<Section> {
 pub(super) fn again(setting: &Setting) -> Done<Section> {
     setting.prepared()?;
     setting.scratch.fresh()?;
-    setting.script(&format!(
-        "{SITE} cp -a $A $M/t && site $M/t $M/work $M/site; {GIT} git init -q --bare $M/git"
-    ))?;
+    setting.script(&format!("{SITE} cp -a $A $M/t; site $M/t $M/work $M/site; git init -q --bare $M/git"))?;
     for (program, script) in [
         ("restic", "restic -q --cache-dir $M/cache -r $M/restic init"),
         ("rustic", "rustic -r $M/rustic init"),

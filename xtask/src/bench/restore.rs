@@ -63,7 +63,7 @@ const ARCHIVES: [(&str, &str); 7] = [
     ),
     (
         "git",
-        "export GIT_DIR=$R/git GIT_WORK_TREE=$A; git init -q --bare $R/git; cd $A; git add -A -f && git commit -q -m a; git repack -q -a -d --depth=1 --window=0",
+        "git init -q --bare $R/git; export GIT_DIR=$R/git GIT_WORK_TREE=$A; cd $A; git add -A -f && git commit -q -m a; git repack -q -a -d --depth=1 --window=0",
     ),
     ("restic", "restic -q -r $R/restic init; cd $A; restic -q --no-cache -r $R/restic backup ."),
     ("rustic", "rustic -r $R/rustic init; cd $A; rustic -r $R/rustic --no-progress backup ."),

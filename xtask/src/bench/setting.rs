@@ -25,7 +25,7 @@ pub(super) struct Setting {
 
 impl Setting {
     /// Builds the programs, fetches the trees and makes the scratch file system.
-    pub(super) fn prepare(runs: usize, small: bool) -> Done<Self> {
+    pub(super) fn prepare(runs: usize, small: bool, patience: Duration) -> Done<Self> {
         let folder = shell::workspace().join("target/bench");
         let (tmp, floor) =
             (shell::build_released("tmp-cli", "tmp")?, shell::build_released("xtask", "floor")?);
@@ -37,7 +37,6 @@ impl Setting {
         fs::create_dir_all(&home)?;
         fs::write(home.join(".gitconfig"), GITCONFIG)?;
         let scratch = Scratch::make(&folder, small)?;
-        let patience = Duration::from_secs(if small { 1 } else { 60 });
         Ok(Self { runs, small, patience, trees, scratch, folder, tmp, floor })
     }
 
