@@ -3,7 +3,6 @@
 //! Each project is taken by name from a package registry. What must be true after each story is judged by
 //! the testkit's walker and database dump alone.
 
-mod download;
 mod page;
 mod project;
 mod scene;

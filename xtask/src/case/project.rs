@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{
+use super::sql::{self, Script};
+use crate::{
+    Done,
     download::{self, Registry},
-    sql::{self, Script},
 };
-use crate::Done;
 
 /// Two releases of a project.
 pub(super) struct Project {

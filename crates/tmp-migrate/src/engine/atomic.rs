@@ -42,12 +42,14 @@ impl Run<'_, '_> {
             )));
         }
         self.record(Fact::Switch { before, after })?;
-        let mixed = self.site.clock().elapsed();
-        self.switch(&prepared)?;
+        let (mixed, moved) = self.switch(&prepared)?;
         self.record(Fact::Switched)?;
         self.commit(prepared.marker.as_ref())?;
         let now = self.site.clock().elapsed();
-        self.mixture_us = (!self.plan.operations.is_empty()).then(|| microseconds(now.saturating_sub(mixed)));
+        // Old rows stand beside new modules until the database has committed.
+        let unmixed = if prepared.marker.is_some() { now } else { moved };
+        self.mixture_us =
+            (!self.plan.operations.is_empty()).then(|| microseconds(unmixed.saturating_sub(mixed)));
         self.locked_us = prepared.marker.is_some().then(|| microseconds(now.saturating_sub(locked)));
         self.record(Fact::Applied)?;
         Ok(())

@@ -145,7 +145,7 @@ impl Engine {
         };
         let places = (&site.journals, &site.journals_path);
         let (folder, mut journal) =
-            Folder::create(site.disk(), places, plan, contents, begin).map_err(|error| match error {
+            Folder::create(site.tree.disk(), places, plan, contents, begin).map_err(|error| match error {
                 FolderError::NotDurable { source, .. } => EngineError::Sync { source },
                 source => EngineError::NotBegun { source },
             })?;

@@ -5,7 +5,7 @@
 //! lies in the slot) is either as prepared, as switched, or unclear; where it is unclear nothing is
 //! changed.
 
-use std::{collections::BTreeMap, ffi::OsStr, io};
+use std::{collections::BTreeMap, ffi::OsStr, io, time::Duration};
 
 use tmp_core::{
     ModulePath,
@@ -209,8 +209,9 @@ fn unclear(it: &Move<'_>, there: Option<Stat>, slot: Option<Identity>) -> String
 
 impl Run<'_, '_> {
     /// Switches every module and makes that durable. Directories whose mode changes come last, so that
-    /// no right that a rename needs is taken away before it.
-    pub(super) fn switch(&mut self, prepared: &PreparedSite) -> Result<(), Trouble> {
+    /// no right that a rename needs is taken away before it. Returns the site's time before the first move and after the
+    /// last: what comes before and after them nobody can see.
+    pub(super) fn switch(&mut self, prepared: &PreparedSite) -> Result<(Duration, Duration), Trouble> {
         let barrier = Barrier::open(self.site.tree.disk(), &self.site.work)?;
         let moves = Moves::open(self, prepared)?;
         let disk = self.site.disk();
@@ -223,6 +224,7 @@ impl Run<'_, '_> {
                 moves.forward(disk, it).map_err(DiskError::at("switch", it.operation.path.as_str()))?;
             }
         }
+        let moved = self.site.clock().elapsed();
         moves.settle(disk, &barrier).map_err(|source| EngineError::Sync { source })?;
         for position in moves.positions(disk)? {
             if let Position::Unclear(found) = position {
@@ -230,7 +232,7 @@ impl Run<'_, '_> {
             }
         }
         self.done(Work::Switch, moves.all.len() as u64, 0, since);
-        Ok(())
+        Ok((since, moved))
     }
 
     /// Whether every module is switched.

@@ -40,7 +40,7 @@ use tmp_testkit::{
     walk::{self, TreeFingerprint},
 };
 
-use crate::{disks::Weak, recovery::behind};
+use crate::disks::Weak;
 
 /// Contents by digest.
 #[derive(Default, Clone)]
@@ -103,10 +103,10 @@ pub(crate) struct Lab {
     pub(crate) commands: CommandPolicy,
     /// Where the database lies, below the folder of the lab.
     pub(crate) database_file: &'static str,
-    /// Whether the clock is an hour behind.
-    pub(crate) behind: bool,
     /// Whether the root may lie on a file system that forgets.
     pub(crate) ephemeral: bool,
+    /// Another clock than the machine's.
+    pub(crate) clock: Option<Arc<dyn tmp_core::clock::Clock>>,
 }
 
 /// Everything the testkit sees of a target.
@@ -150,8 +150,8 @@ impl Lab {
             utilities: BTreeMap::new(),
             commands: CommandPolicy::Allowed,
             database_file: "site/app.db",
-            behind: false,
             ephemeral: false,
+            clock: None,
         }
     }
 
@@ -280,7 +280,6 @@ impl Lab {
 
     pub(crate) fn workplace(&self, disk: Arc<dyn Disk>) -> Workplace {
         let base = self.base();
-        let machine = SystemClock::new();
         Workplace {
             target: Target {
                 system: "lab".parse().unwrap(),
@@ -294,7 +293,7 @@ impl Lab {
             },
             state: base.join("state"),
             disk,
-            clock: if self.behind { behind(machine) } else { Arc::new(machine) },
+            clock: self.clock.clone().unwrap_or_else(|| Arc::new(SystemClock::new())),
         }
     }
 

@@ -10,28 +10,31 @@ use crate::{Done, shell};
 
 /// Where releases are found, and in what form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Registry {
+pub(crate) enum Registry {
     /// The Python Package Index, sources.
     Sources,
     /// The Python Package Index, a wheel for any Linux on x86-64.
     Wheel,
     /// The npm registry.
     Npm,
+    /// Debian, sources inside a package such as linux-source-6.1.
+    Debian,
 }
 
 impl Registry {
     /// What people call it.
-    pub(super) const fn title(self) -> &'static str {
+    pub(crate) const fn title(self) -> &'static str {
         match self {
             Self::Sources => "PyPI, sources",
             Self::Wheel => "PyPI, wheel",
             Self::Npm => "npm",
+            Self::Debian => "Debian",
         }
     }
 }
 
 /// The unpacked release of a package below `folder`; what is there already is used again.
-pub(super) fn release(folder: &Path, registry: Registry, name: &str, version: &str) -> Done<PathBuf> {
+pub(crate) fn release(folder: &Path, registry: Registry, name: &str, version: &str) -> Done<PathBuf> {
     once(folder, &format!("{name}-{version}"), |into| {
         let unpacked = into.join("unpacked");
         let file = match registry {
@@ -48,6 +51,15 @@ pub(super) fn release(folder: &Path, registry: Registry, name: &str, version: &s
                 shell::read(&mut npm)?;
                 downloaded(into)?
             }
+            Registry::Debian => {
+                let apt = ["--quiet=2", "download", &format!("{name}={version}")];
+                shell::run(Command::new("apt-get").args(apt).current_dir(into))?;
+                let package = downloaded(into)?;
+                let sources = into.join("package");
+                shell::run(Command::new("dpkg-deb").arg("-x").arg(&package).arg(&sources))?;
+                fs::remove_file(package)?;
+                downloaded(&sources.join("usr/src"))?
+            }
         };
         if registry == Registry::Wheel {
             let unpack = ["-m", "zipfile", "-e"];
@@ -55,13 +67,15 @@ pub(super) fn release(folder: &Path, registry: Registry, name: &str, version: &s
         }
         fs::create_dir(&unpacked)?;
         let mut tar = Command::new("tar");
-        tar.args(["--strip-components", "1", "--no-same-owner", "-xzf"]).arg(&file).arg("-C").arg(&unpacked);
-        shell::run(&mut tar)
+        tar.args(["--strip-components", "1", "--no-same-owner", "-xf"]).arg(&file).arg("-C").arg(&unpacked);
+        shell::run(&mut tar)?;
+        Ok(fs::remove_file(file)?)
     })
 }
 
 /// Makes `folder/release/unpacked` unless it is there: beside it first, so that a half one is never used.
 fn once(folder: &Path, release: &str, make: impl Fn(&Path) -> Done) -> Done<PathBuf> {
+    fs::create_dir_all(folder)?;
     let done = folder.join(release);
     if !done.exists() {
         let beside = folder.join(format!("{release}.partial"));
