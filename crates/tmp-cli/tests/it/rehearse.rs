@@ -172,7 +172,10 @@ fn a_rehearsal_killed_at_any_point_leaves_the_site_alone_and_doctor_removes_the_
             .current_dir(place.dir())
             .env("HOME", place.path("empty"))
     };
+    // The first makes the folder of the proofs; the second has the calls of all that follow.
+    let first = stepper().count().unwrap().len() as u64;
     let calls = stepper().count().unwrap().len() as u64;
+    assert!(calls > 100 && calls <= first, "{calls} {first}");
     assert_eq!(left(&place), Vec::<String>::new());
     let mut leftovers = 0;
     for (number, call) in sample(7, 16, calls).into_iter().enumerate() {
