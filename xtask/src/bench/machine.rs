@@ -65,7 +65,7 @@ pub(super) fn description() -> String {
 pub(super) fn floors(setting: &Setting) -> Done<String> {
     setting.scratch.fresh()?;
     setting.script(
-        "cat $(find $A -type f | head -20000) | head -c 268435456 > $M/sample; find $A -printf '' ",
+        "find $A -type f -print0 | xargs -0 cat 2> /dev/null | head -c 268435456 > $M/sample || true; find $A > /dev/null",
     )?;
     let entries = setting.script("find $A | wc -l")?.parse::<f64>()?;
     let bytes = setting.script("stat -c %s $M/sample")?.parse::<f64>()? / 1e9;
