@@ -57,7 +57,8 @@ pub(crate) fn run(words: &[String]) -> Done {
     let patience = flags.number("--patience").unwrap_or(if small { 1 } else { PATIENCE });
     let setting = Setting::prepare(usize::try_from(runs)?, small, Duration::from_secs(patience))?;
     let floors = machine::floors(&setting)?;
-    println!("{}\n{floors}", machine::description());
+    let machine = format!("{}\n\n{}{floors}", machine::description(), machine::versions(&setting));
+    println!("{machine}");
     let file = shell::workspace().join(PAGE);
     for (id, workload) in WORKLOADS.iter().filter(|(id, _)| only.is_none_or(|only| only == *id)) {
         let section = workload(&setting).map_err(|error| format!("{id}: {error}"))?;
@@ -65,7 +66,7 @@ pub(crate) fn run(words: &[String]) -> Done {
         println!("\n{text}");
         if flags.has("--write") {
             let old = std::fs::read_to_string(&file).unwrap_or_default();
-            let old = page::with_part(&old, "machine", &format!("{}\n{floors}", machine::description()));
+            let old = page::with_part(&old, "machine", &machine);
             std::fs::write(&file, page::with_part(&old, id, &text))?;
         }
     }

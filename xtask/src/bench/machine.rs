@@ -61,11 +61,43 @@ pub(super) fn description() -> String {
     )
 }
 
+/// The versions of the other tools, as they say themselves.
+pub(super) fn versions(setting: &Setting) -> String {
+    let version = |tool: &&str| {
+        let said = setting.script(&format!("{tool} --version 2>&1 || {tool} version 2>&1")).ok()?;
+        let line = said.lines().next()?.trim().to_owned();
+        Some(if line.contains(*tool) { line } else { format!("{tool} {line}") })
+    };
+    let found: Vec<_> = TOOLS.iter().filter(|tool| setting.has(tool)).filter_map(version).collect();
+    format!("Tools: {}.\n", found.join("; "))
+}
+
+const TOOLS: [&str; 18] = [
+    "restic",
+    "rustic",
+    "borg",
+    "ostree",
+    "git",
+    "casync",
+    "bup",
+    "rsync",
+    "tar",
+    "zstd",
+    "sqlite3",
+    "sqitch",
+    "alembic",
+    "yoyo",
+    "sqlx",
+    "refinery",
+    "dbmate",
+    "ansible-playbook",
+];
+
 /// What the machine can do at least, as a table.
 pub(super) fn floors(setting: &Setting) -> Done<String> {
     setting.scratch.fresh()?;
     setting.script(
-        "cat $(find $A -type f | head -20000) | head -c 268435456 > $M/sample; find $A -printf '' ",
+        "find $A -type f -print0 | xargs -0 cat 2> /dev/null | head -c 268435456 > $M/sample || true; find $A > /dev/null",
     )?;
     let entries = setting.script("find $A | wc -l")?.parse::<f64>()?;
     let bytes = setting.script("stat -c %s $M/sample")?.parse::<f64>()? / 1e9;

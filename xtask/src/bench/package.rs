@@ -23,7 +23,7 @@ pub(super) fn run(setting: &Setting) -> Done<Section> {
          (cd $A && find . -type f -size -64k -print0 | head -z -n {count} | tar -cf - --null -T -) | tar -C a -xf -; \
          rest=$(({count} - $(find a -type f | wc -l))); \
          (cd $B && find . -type f -size -64k -print0 | head -z -n $rest | tar -cf - --null -T -) | tar -C b -xf -; \
-         cd $R; (while :; do cat $A/*/*.* $A/*/*/*.* 2>/dev/null; done) | head -c {large}M > $R/large/files/large || true; \
+         cd $R; (while find $A -type f -print0 | xargs -0 cat 2> /dev/null; do :; done) | head -c {large}M > $R/large/files/large || true; \
          [ $(stat -c %s $R/large/files/large) = $(({large} << 20)) ]"
     ))?;
     let mut cases = Vec::new();
