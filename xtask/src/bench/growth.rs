@@ -68,7 +68,7 @@ fn tree(setting: &Setting, size: usize) -> Done<Vec<Row>> {
         )
     };
     setting.script(&format!(
-        "rm -rf $R/*; {}rest=$(({size} - $(find $R/tree -type f | wc -l))); {}[ $(find $R/tree -type f | wc -l) -le {size} ]; \
+        "set +o pipefail; rm -rf $R/*; {}rest=$(({size} - $(find $R/tree -type f | wc -l))); {}[ $(find $R/tree -type f | wc -l) -le {size} ]; \
          cp -a $R/tree $R/new",
         take("$A", "a", &size.to_string()),
         take("$B", "b", "$rest"),
@@ -110,7 +110,7 @@ fn tree(setting: &Setting, size: usize) -> Done<Vec<Row>> {
 /// Changes so many files of `$R/new` and leaves the others.
 fn change_some(setting: &Setting, files: usize) -> Done {
     let script = format!(
-        "cd $R/new; find . -type f | LC_ALL=C sort | awk 'NR % {} == 1' | head -n {CHANGED} | \
+        "set +o pipefail; cd $R/new; find . -type f | LC_ALL=C sort | awk 'NR % {} == 1' | head -n {CHANGED} | \
          while read -r file; do echo changed >> \"$file\"; done",
         (files / CHANGED).max(2)
     );

@@ -64,8 +64,9 @@ pub(super) fn description() -> String {
 /// The versions of the other tools, as they say themselves.
 pub(super) fn versions(setting: &Setting) -> String {
     let version = |tool: &&str| {
-        let said = setting.script(&format!("{tool} --version 2>&1 || {tool} version 2>&1")).ok()?;
-        let line = said.lines().next()?.trim().to_owned();
+        let said = setting.script(&format!("{tool} --version 2> /dev/null || {tool} version")).ok()?;
+        let line =
+            said.lines().map(str::trim).find(|line| line.contains(|c: char| c.is_ascii_digit()))?.to_owned();
         Some(if line.contains(*tool) { line } else { format!("{tool} {line}") })
     };
     let found: Vec<_> = TOOLS.iter().filter(|tool| setting.has(tool)).filter_map(version).collect();

@@ -15,11 +15,11 @@ const LARGE: u32 = 1024;
 pub(super) fn run(setting: &Setting) -> Done<Section> {
     setting.prepared()?;
     let (count, large) = if setting.small { (2_000, 64) } else { (100_000, LARGE) };
-    let head = "head() { mkdir -p $R/$1/files; printf 'schema: tmp/enhancement/v1\\nid: %s\\nrevision: 1\\ntitle: Next\\nsystem: real\\n\
+    let describe = "describe() { mkdir -p $R/$1/files; printf 'schema: tmp/enhancement/v1\\nid: %s\\nrevision: 1\\ntitle: Next\\nsystem: real\\n\
                 developer: {name: bench, email: bench@example.org}\\n' $1 > $R/$1/enhancement.yaml; };";
     // Real files, of two trees.
     setting.script(&format!(
-        "{head} head small; head large; cd $R/small/files; mkdir a b; \
+        "set +o pipefail; {describe} describe small; describe large; cd $R/small/files; mkdir a b; \
          (cd $A && find . -type f -size -64k -print0 | head -z -n {count} | tar -cf - --null -T -) | tar -C a -xf -; \
          rest=$(({count} - $(find a -type f | wc -l))); \
          (cd $B && find . -type f -size -64k -print0 | head -z -n $rest | tar -cf - --null -T -) | tar -C b -xf -; \
