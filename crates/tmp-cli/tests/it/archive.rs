@@ -117,6 +117,12 @@ fn a_restore_in_place_is_recorded_and_has_a_way_back() {
     let json = place.json(&["history"]);
     assert_eq!(json["restores"][0]["way_back"], back.as_str());
     assert!(!place.path("model/bin/fee").exists());
+    let records: Vec<_> =
+        fs::read_dir(place.path("state/restore")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(records.len(), 1, "{records:?}");
+    let record = fs::read_to_string(&records[0]).unwrap();
+    crate::support::settings(&place)
+        .bind(|| insta::assert_snapshot!("the_format_of_a_restore_s_record", record));
 
     place.ends(0, &in_place(&back));
     let mtimes = |path: &[u8]| matches!(path, b"" | b"bin" | b"etc" | b"lib");
