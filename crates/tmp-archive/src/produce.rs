@@ -1,33 +1,32 @@
 //! Turns what was seen in a tree, and copies of databases, into the objects of a snapshot, in order.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+mod feed;
+mod long;
+mod ways;
 
-use tmp_core::module::Kind;
+use std::collections::{HashMap, VecDeque};
+
 use tmp_disk::{At, Disk, Stat, Tree};
 
+use self::{
+    feed::Feed,
+    long::{LongFile, Purpose},
+    ways::{Way, Ways},
+};
 use crate::{
     ArchiveError, ArchivedDatabase, DatabaseCopy, Entry, EntryPath, FileEntry, Manifest,
     capture::NewCache,
     earlier::Earlier,
     manifest_writer::{ManifestWriter, Run, begins_piece},
-    object::{Object, PIECE},
+    object::Object,
     order::{Order, Step, name},
     parents::Parents,
-    reading::{Next, Reading},
+    reading::Reading,
     shelf::{Press, Shelf},
     stat_cache::{KEY, Record, StatCache, StatCacheWriter, key},
     survey::{Seen, Survey, What},
-    workers::{Looked, Ticket, Workers},
+    workers::{Looked, Workers},
 };
-
-/// How many bytes of files may be under way in the threads.
-const UNDER_WAY: u64 = 16 << 20;
-
-/// What a thread is given at a time: so many entries, or so many bytes.
-const BATCH: (usize, u64) = (64, 1 << 20);
-
-/// How many pieces of a long file may be under way.
-const PIECES_UNDER_WAY: usize = 8;
 
 /// Where the objects of a snapshot come from.
 pub(crate) struct Sources<'a> {
@@ -50,54 +49,6 @@ pub(crate) struct Produced {
     pub(crate) cache: Option<NewCache>,
 }
 
-/// How the next entry comes into the snapshot.
-#[derive(Debug, Clone, Copy)]
-enum Way {
-    /// As its record says.
-    Same(u64),
-    /// As another name of its file that came before.
-    Linked(u64),
-    /// Read here, its pieces pressed by the threads.
-    Long,
-    /// Read by a thread.
-    Short,
-}
-
-/// Finds out how entries come into the snapshot; asked twice in the same order it answers the same.
-#[derive(Default)]
-struct Ways {
-    linked: HashSet<u64>,
-}
-
-impl Ways {
-    fn of(&mut self, sources: (&Survey, Option<&StatCache>), seen: &Seen) -> Way {
-        let (survey, cache) = sources;
-        let record = match seen.what {
-            What::Same(at) => cache.and_then(|cache| cache.record(at)),
-            What::Other { .. } => None,
-        };
-        let linked = match (&seen.what, &record) {
-            (What::Other { stat, .. }, _) => {
-                (stat.kind == Kind::File && stat.links > 1).then_some(stat.identity.inode)
-            }
-            (_, Some(record)) => record.is_linked().then(|| record.inode()),
-            _ => None,
-        };
-        if let Some(inode) = linked
-            && !self.linked.insert(inode)
-        {
-            return Way::Linked(inode);
-        }
-        match (survey.same(seen), &seen.what) {
-            (Some(at), _) => Way::Same(at),
-            (None, What::Other { stat, .. }) if stat.kind == Kind::File && stat.size > PIECE as u64 => {
-                Way::Long
-            }
-            _ => Way::Short,
-        }
-    }
-}
-
 /// Produces the objects of a snapshot that the store does not have yet.
 pub(crate) struct Producer<'a> {
     sources: Sources<'a>,
@@ -118,37 +69,6 @@ pub(crate) struct Producer<'a> {
     archived: Vec<ArchivedDatabase>,
     finished: Option<(Manifest, Vec<Run>)>,
     progress: &'a mut dyn FnMut(u64, u64),
-}
-
-/// What the threads are given, ahead of what is taken in.
-struct Feed<'a> {
-    order: Order<'a>,
-    ways: Ways,
-    given: VecDeque<(Ticket, u64)>,
-    bytes: u64,
-}
-
-/// A long file, or the copy of a database, of which some pieces were read.
-struct LongFile<'a> {
-    reading: Reading,
-    purpose: Purpose<'a>,
-    /// Pieces in order: holes, and those that the threads have.
-    pieces: Vec<Option<tmp_core::Digest>>,
-    pending: VecDeque<(usize, Ticket)>,
-}
-
-enum Purpose<'a> {
-    Entry { dir: tmp_disk::Dir, path: EntryPath, depth: usize, name: Vec<u8> },
-    Database(&'a DatabaseCopy<'a>),
-}
-
-impl Purpose<'_> {
-    fn at(&self) -> At<'_> {
-        match self {
-            Self::Entry { dir, path, .. } => At::new(dir, path.name()),
-            Self::Database(copy) => copy.at,
-        }
-    }
 }
 
 impl<'a> Producer<'a> {
@@ -372,111 +292,6 @@ impl<'a> Producer<'a> {
         if let Some(new) = &mut self.sources.new_cache {
             new.push(depth, name, stat, begins_piece(path.as_bytes()));
         }
-    }
-
-    /// The next entry that a thread looked at; the threads are given more first.
-    fn next_looked(&mut self) -> Result<Looked, ArchiveError> {
-        while self.looked.is_empty() {
-            self.feed()?;
-            let Some((ticket, bytes)) = self.feed.given.pop_front() else {
-                let lost = "its entries are not in the order in which they were looked at";
-                return Err(ArchiveError::damaged("the new snapshot", lost));
-            };
-            self.feed.bytes -= bytes;
-            self.looked.extend(self.workers.looked(ticket)?);
-            self.feed()?;
-        }
-        let none = || ArchiveError::damaged("the new snapshot", "an entry was not looked at");
-        self.looked.pop_front().ok_or_else(none)
-    }
-
-    /// Gives the threads entries until enough are under way.
-    fn feed(&mut self) -> Result<(), ArchiveError> {
-        let cache = self.sources.cache.as_ref().map(|(cache, _)| *cache);
-        while self.feed.bytes < UNDER_WAY {
-            let (mut paths, mut bytes) = (Vec::new(), 0);
-            let mut path = Vec::new();
-            while paths.len() < BATCH.0 && bytes < BATCH.1 {
-                let Some(step) = self.feed.order.next(&mut path) else { break };
-                let Step::Seen(seen, _) = step else { continue };
-                if let Way::Short = self.feed.ways.of((self.sources.survey, cache), seen) {
-                    // What an entry takes besides its bytes.
-                    bytes += 4096;
-                    if let What::Other { stat, .. } = &seen.what {
-                        bytes += if stat.kind == Kind::File { stat.size } else { 0 };
-                    }
-                    paths.push(entry_path(path.clone())?);
-                }
-            }
-            if paths.is_empty() {
-                break;
-            }
-            self.feed.bytes += bytes;
-            self.feed.given.push_back((self.workers.look(paths), bytes));
-        }
-        Ok(())
-    }
-
-    /// Reads the next piece of a long file.
-    fn read_on(&mut self) -> Result<(), ArchiveError> {
-        let disk = self.disk();
-        let Some(mut long) = self.reading.take() else { return Ok(()) };
-        match long.reading.next(disk, long.purpose.at())? {
-            Next::Piece(None) => long.pieces.push(None),
-            Next::Piece(Some(bytes)) => {
-                long.pending.push_back((long.pieces.len(), self.workers.press(bytes)));
-                long.pieces.push(None);
-            }
-            Next::Again => {
-                self.settle(&mut long, 0)?;
-                long.pieces.clear();
-            }
-            Next::End(file) => {
-                self.settle(&mut long, 0)?;
-                let (stat, file) = file.entry(long.pieces);
-                return self.long(long.purpose, &stat, file);
-            }
-        }
-        self.settle(&mut long, PIECES_UNDER_WAY)?;
-        self.reading = Some(long);
-        Ok(())
-    }
-
-    /// Takes in pieces until at most so many are under way.
-    fn settle(&mut self, long: &mut LongFile<'_>, left: usize) -> Result<(), ArchiveError> {
-        while long.pending.len() > left {
-            let Some((at, ticket)) = long.pending.pop_front() else { break };
-            let digest = self.shelf.put(self.workers.pressed(ticket)?);
-            if let Some(piece) = long.pieces.get_mut(at) {
-                *piece = Some(digest);
-            }
-        }
-        Ok(())
-    }
-
-    fn long(&mut self, purpose: Purpose<'_>, stat: &Stat, file: FileEntry) -> Result<(), ArchiveError> {
-        match purpose {
-            Purpose::Entry { path, depth, name, .. } => {
-                self.remember(depth, &name, stat, &path);
-                self.file(&path, stat.identity.inode, key(stat), file)
-            }
-            Purpose::Database(copy) => {
-                self.shelf.totals.bytes += file.content.size;
-                self.archived.push(ArchivedDatabase {
-                    name: copy.name.clone(),
-                    engine: copy.engine,
-                    content: file.content,
-                    fingerprint: copy.fingerprint.clone(),
-                });
-                Ok(())
-            }
-        }
-    }
-}
-
-impl<'a> LongFile<'a> {
-    fn new(reading: Reading, purpose: Purpose<'a>) -> Self {
-        Self { reading, purpose, pieces: Vec::new(), pending: VecDeque::new() }
     }
 }
 

@@ -41,6 +41,7 @@ fn dispatch(command: &Command, globals: &Globals, out: &mut Output) -> Result<Ex
         Command::Package(command) => command.run(out),
         Command::Import(command) => command.run(out),
         Command::Inspect(command) => command.run(out),
+        Command::Rehearse(command) => command.run(globals, out),
         Command::Plan(command) => command.run(globals, out),
         Command::Run(command) => command.run(globals, out),
         Command::Status(command) => command.run(globals, out),

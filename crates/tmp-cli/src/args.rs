@@ -74,6 +74,8 @@ pub(crate) enum Command {
     Import(command::import::Import),
     /// Show what a trigger file holds, after checking it whole
     Inspect(command::inspect::Inspect),
+    /// Prove the way back of an enhancement on a throw-away clone of a site
+    Rehearse(command::rehearse::Rehearse),
     /// Show what a trigger file would do here, and the way back; change nothing
     Plan(command::plan::Plan),
     /// Migrate one trigger file

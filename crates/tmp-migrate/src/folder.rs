@@ -28,7 +28,7 @@ const UNFINISHED: &str = ".new-";
 const LARGEST_PLAN: u64 = 1 << 30;
 
 /// The largest script, in bytes.
-const LARGEST_SCRIPT: u64 = 64 << 20;
+pub(crate) const LARGEST_SCRIPT: u64 = 64 << 20;
 
 /// An open folder.
 #[derive(Debug)]

@@ -1,12 +1,12 @@
 //! `tmp doctor`: is everything in place for a migration? Looks, and tries the file system in TMP's own
-//! work directory; changes nothing else.
+//! work directory; removes what dead rehearsals left, and changes nothing else.
 
 use std::{collections::BTreeSet, ffi::OsStr, path::Path};
 
 use camino::Utf8Path;
 use serde::Serialize;
 use tmp_disk::{At, Dir, Disk, Durability, Tree, probe};
-use tmp_migrate::{History, MigrationSummary, Utility};
+use tmp_migrate::{History, MigrationSummary, Utility, rehearse::leftovers};
 
 use crate::{
     args::Globals,
@@ -74,6 +74,7 @@ pub(crate) fn run(globals: &Globals, out: &mut Output) -> Result<Exit, Failure> 
     }
     let all = all.migrations;
     for site in &config.sites {
+        doctor.rehearsals(&config, site);
         let here: Vec<_> = all.iter().filter(|summary| journals::is_at(summary, site)).collect();
         doctor.site(&disk, site, &here);
     }
@@ -221,6 +222,17 @@ impl Examination {
                     format!("{text} is left in the work directory; the next migration removes it"),
                 );
             }
+        }
+    }
+
+    /// Removes what dead rehearsals of a site left, and says so.
+    fn rehearsals(&mut self, config: &Config, site: &Site) {
+        let about = site.to_string();
+        match leftovers(&opening::workplace(config, site)) {
+            Ok(removed) => removed.iter().for_each(|folder| {
+                self.warn(&about, format!("a dead rehearsal had left {folder}; it is removed"));
+            }),
+            Err(error) => self.fault(&about, format!("{error}: {}", error.source)),
         }
     }
 

@@ -17,6 +17,7 @@ pub(crate) mod new;
 pub(crate) mod package;
 pub(crate) mod plan;
 pub(crate) mod recover;
+pub(crate) mod rehearse;
 pub(crate) mod resolve;
 pub(crate) mod reverse;
 pub(crate) mod run;

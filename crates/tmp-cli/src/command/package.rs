@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 use tmp_core::{Digest, EnvironmentName};
 use tmp_disk::{RealDisk, ensure_dirs};
@@ -89,14 +89,13 @@ impl Report for Made {
 }
 
 /// Reads a file that a mistake names.
-type ReadText = Box<dyn Fn(&str) -> Option<String>>;
+pub(super) type ReadText = Box<dyn Fn(&str) -> Option<String>>;
 
 impl Package {
     /// What is packaged, and how the lines of its mistakes are read.
     fn source(&self) -> Result<(Arc<dyn SourceTree>, ReadText), Failure> {
         let Some(label) = &self.from_git else {
-            let tree = Arc::new(DirectoryTree::new(directory(&self.dir)?));
-            return Ok((tree, Box::new(mistakes::text)));
+            return Ok(from_directory(&directory(&self.dir)?));
         };
         let (repository, below) = Repository::around(&self.dir)?;
         let commit = repository.commit(label)?;
@@ -151,7 +150,13 @@ impl Package {
     }
 }
 
-fn failed(error: PackageError, read: &ReadText) -> Failure {
+/// A directory to be packaged, and how the lines of its mistakes are read.
+pub(super) fn from_directory(dir: &Utf8Path) -> (Arc<dyn SourceTree>, ReadText) {
+    (Arc::new(DirectoryTree::new(dir)), Box::new(mistakes::text))
+}
+
+/// Why nothing was packaged.
+pub(super) fn failed(error: PackageError, read: &ReadText) -> Failure {
     match error {
         PackageError::Mistakes { source } => mistakes::failure(&source, read),
         error @ (PackageError::Write { .. } | PackageError::Output { .. }) => {

@@ -10,6 +10,7 @@ const COMMANDS: &[&str] = &[
     "import",
     "import git-diff",
     "inspect",
+    "rehearse",
     "plan",
     "run",
     "status",

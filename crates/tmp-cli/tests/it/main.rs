@@ -14,6 +14,7 @@ mod interrupt;
 mod kill;
 mod mount;
 mod operate;
+mod rehearse;
 mod reverse;
 mod rights;
 mod rules;

@@ -103,6 +103,8 @@ pub(crate) struct Lab {
     pub(crate) commands: CommandPolicy,
     /// Where the database lies, below the folder of the lab.
     pub(crate) database_file: &'static str,
+    /// Whether the root may lie on a file system that forgets.
+    pub(crate) ephemeral: bool,
     /// Another clock than the machine's.
     pub(crate) clock: Option<Arc<dyn tmp_core::clock::Clock>>,
 }
@@ -148,6 +150,7 @@ impl Lab {
             utilities: BTreeMap::new(),
             commands: CommandPolicy::Allowed,
             database_file: "site/app.db",
+            ephemeral: false,
             clock: None,
         }
     }
@@ -286,7 +289,7 @@ impl Lab {
                 work: base.join("site/.tmp-work-live"),
                 url: self.url.clone(),
                 ignore: self.ignore.clone(),
-                ephemeral: false,
+                ephemeral: self.ephemeral,
             },
             state: base.join("state"),
             disk,

@@ -385,7 +385,10 @@ fn separated(model: &TreeModel, changes: &[Vec<trees::Change>]) -> TreeModel {
     let mut model = model.clone();
     let touched = |path: &str| {
         changes.iter().flatten().any(|change| {
-            path == change.path || path.strip_prefix(&change.path).is_some_and(|rest| rest.starts_with('/'))
+            // A directory that is put where one is keeps what it holds.
+            let takes = !matches!(change.what, trees::What::PutDirectory { .. });
+            let below = path.strip_prefix(&change.path).is_some_and(|rest| rest.starts_with('/'));
+            path == change.path || takes && below
         })
     };
     let paths: Vec<String> = model.0.keys().filter(|path| touched(path)).cloned().collect();
