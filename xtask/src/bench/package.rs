@@ -15,16 +15,16 @@ const LARGE: u32 = 1024;
 pub(super) fn run(setting: &Setting) -> Done<Section> {
     setting.prepared()?;
     let (count, large) = if setting.small { (2_000, 64) } else { (100_000, LARGE) };
-    let describe = "describe() { mkdir -p $R/$1/files; printf 'schema: tmp/enhancement/v1\\nid: %s\\nrevision: 1\\ntitle: Next\\nsystem: real\\n\
-                developer: {name: bench, email: bench@example.org}\\n' $1 > $R/$1/enhancement.yaml; };";
+    let describe = "describe() { mkdir -p $R/$1/files/all; printf 'schema: tmp/enhancement/v1\\nid: %s\\nrevision: 1\\ntitle: Next\\nsystem: real\\n\
+                developer: {name: bench, email: bench@example.org}\\nmodules: [{put: all/, from: files/all/}]\\n' $1 > $R/$1/enhancement.yaml; };";
     // Real files, of two trees.
     setting.script(&format!(
-        "set +o pipefail; {describe} describe small; describe large; cd $R/small/files; mkdir a b; \
+        "set +o pipefail; {describe} describe small; describe large; cd $R/small/files/all; mkdir a b; \
          (cd $A && find . -type f -size -64k -print0 | head -z -n {count} | tar -cf - --null -T -) | tar -C a -xf -; \
          rest=$(({count} - $(find a -type f | wc -l))); \
          (cd $B && find . -type f -size -64k -print0 | head -z -n $rest | tar -cf - --null -T -) | tar -C b -xf -; \
-         cd $R; (while find $A -type f -print0 | xargs -0 cat 2> /dev/null; do :; done) | head -c {large}M > $R/large/files/large || true; \
-         [ $(stat -c %s $R/large/files/large) = $(({large} << 20)) ]"
+         cd $R; (while find $A -type f -print0 | xargs -0 cat 2> /dev/null; do :; done) | head -c {large}M > $R/large/files/all/large || true; \
+         [ $(stat -c %s $R/large/files/all/large) = $(({large} << 20)) ]"
     ))?;
     let mut cases = Vec::new();
     for which in ["small", "large"] {
@@ -33,6 +33,7 @@ pub(super) fn run(setting: &Setting) -> Done<Section> {
                 &format!("tmp package, {which}"),
                 &format!("$TMP package $R/{which} -o $M/{which}.trigger; sync -f $M"),
             )
+            .after(&format!("[ $(stat -c %s $M/{which}.trigger) -gt 1000000 ]"))
             .weigh(&format!("$M/{which}.trigger")),
         );
         cases.push(Case::ours(
