@@ -106,7 +106,12 @@ impl Index {
         }
     }
 
-    /// Whether it has an object.
+    /// How many raw bytes an object has.
+    pub(crate) fn length(&self, digest: &Digest) -> Option<u32> {
+        self.objects.get(digest).map(|part| part.length)
+    }
+
+    /// Which pack has an object.
     pub(crate) fn pack_of(&self, digest: &Digest) -> Option<&Arc<str>> {
         let spot = self.blocks.get(self.objects.get(digest)?.block as usize)?;
         self.packs.get(spot.pack as usize)

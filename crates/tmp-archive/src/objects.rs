@@ -81,6 +81,14 @@ impl<'a> Objects<'a> {
         })
     }
 
+    /// How many raw bytes an object has.
+    pub(crate) fn length(&self, digest: &Digest) -> Result<u32, ArchiveError> {
+        match self.index.length(digest) {
+            Some(length) => Ok(length),
+            None => self.locate(digest).map(|location| location.length),
+        }
+    }
+
     /// All packs; what is cached of them is dropped first, because whoever verifies has not done so.
     fn load_rest(&self) -> Result<Index, ArchiveError> {
         let packs = self.store.list(PACKS).map_err(ArchiveError::store("list", PACKS))?;
