@@ -179,6 +179,10 @@ impl<'a> Visit<'a> {
                 let outcome =
                     engine.migrate(&plan, trigger, &mut self.crew.party()).map_err(opening::stopped)?;
                 self.crew.rest(out);
+                if outcome.report().phase != Phase::CleanedUp {
+                    // What is left to do about it is done when the engine is opened next.
+                    self.engine = None;
+                }
                 let exit = Exit::of(&outcome);
                 let (id, revision) = (plan.enhancement.id.as_str(), plan.enhancement.revision.into());
                 out.report(&Ended::new(id, revision, self.site.to_string(), false, outcome));

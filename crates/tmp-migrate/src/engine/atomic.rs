@@ -31,7 +31,7 @@ impl Run<'_, '_> {
     /// Archives, stages, runs the SQL, switches, commits. On success the commit point has passed.
     pub(super) fn atomic_part(&mut self, contents: &dyn Contents, times: Times) -> Result<(), Trouble> {
         let seen = self.archive()?;
-        if !self.plan.operations.is_empty() {
+        if self.has_modules() {
             self.stage(contents)?;
         }
         let prepared = self.prepare(&seen, times)?;
@@ -44,19 +44,15 @@ impl Run<'_, '_> {
             )));
         }
         self.record(Fact::Switch { before, after })?;
-        let (mixed, moved) = if self.plan.operations.is_empty() {
-            (Duration::ZERO, Duration::ZERO)
-        } else {
-            self.switch(&prepared)?
-        };
+        let (mixed, moved) =
+            if self.has_modules() { self.switch(&prepared)? } else { (Duration::ZERO, Duration::ZERO) };
         // Recovery asks the modules and the database, and does the same after SWITCH as after this.
         self.announce(Fact::Switched)?;
         self.commit(prepared.marker.as_ref())?;
         let now = self.site.clock().elapsed();
         // Old rows stand beside new modules until the database has committed.
         let unmixed = if prepared.marker.is_some() { now } else { moved };
-        self.mixture_us =
-            (!self.plan.operations.is_empty()).then(|| microseconds(unmixed.saturating_sub(mixed)));
+        self.mixture_us = self.has_modules().then(|| microseconds(unmixed.saturating_sub(mixed)));
         self.locked_us = prepared.marker.is_some().then(|| microseconds(now.saturating_sub(locked)));
         if prepared.marker.is_some() {
             // The database has the commit point; where this is lost, it is asked.
@@ -72,7 +68,7 @@ impl Run<'_, '_> {
         let disk = self.disk();
         let name = super::site::slots(self.migration());
         let mut slots = None;
-        if !self.plan.operations.is_empty() {
+        if self.has_modules() {
             let open = disk.open_dir(&self.site.work, name.as_ref());
             slots = Some(open.map_err(DiskError::at("open", &name))?);
         }

@@ -101,7 +101,7 @@ impl Run<'_, '_> {
 
     /// What was prepared, where there are modules to switch: without one nothing was staged.
     fn moved(&self) -> Option<PreparedSite> {
-        self.memory.prepared.clone().filter(|_| !self.plan.operations.is_empty())
+        self.memory.prepared.clone().filter(|_| self.has_modules())
     }
 
     fn undo_checked_part(&mut self) -> Result<Outcome, Stuck> {

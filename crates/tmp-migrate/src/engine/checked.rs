@@ -66,10 +66,10 @@ impl Run<'_, '_> {
         let (mixture_us, locked_us) = (self.mixture_us, self.locked_us);
         let committed = Fact::Committed { mixture_us, locked_us, findings: self.findings.clone() };
         // Where nothing was staged, nothing is removed between this and CLEANED_UP, which makes it durable.
-        if self.plan.operations.is_empty() {
-            self.announce(committed)?;
-        } else {
+        if self.has_modules() {
             self.record(committed)?;
+        } else {
+            self.announce(committed)?;
         }
         Ok(())
     }

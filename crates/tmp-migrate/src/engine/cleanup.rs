@@ -29,7 +29,7 @@ impl Run<'_, '_> {
     /// what they were, all of them are kept.
     pub(super) fn clean_up(&mut self) -> Result<(), EngineError> {
         let since = self.site.clock().elapsed();
-        let archived = self.memory.snapshot.filter(|_| !self.plan.operations.is_empty());
+        let archived = self.memory.snapshot.filter(|_| self.has_modules());
         let kept = match archived.map(|id| self.site.archive.read(&id)) {
             Some(Err(error)) => {
                 self.finding(format!(

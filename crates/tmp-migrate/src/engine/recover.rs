@@ -132,7 +132,7 @@ impl Run<'_, '_> {
         let Some(prepared) = self.memory.prepared.clone() else {
             return Ok(self.in_doubt("the journal does not say what was prepared".into()));
         };
-        let switched = if self.plan.operations.is_empty() { Ok(()) } else { self.all_switched(&prepared) };
+        let switched = if self.has_modules() { self.all_switched(&prepared) } else { Ok(()) };
         match switched {
             Ok(()) => {}
             Err(Stuck::Stop(error)) => return Err(error),
@@ -161,7 +161,7 @@ impl Run<'_, '_> {
             && let Err(error) = self.clean_up()
         {
             // Where nothing was staged, COMMITTED becomes durable with CLEANED_UP.
-            if self.plan.operations.is_empty() {
+            if !self.has_modules() {
                 return Err(error);
             }
             let text = crate::text(&error);

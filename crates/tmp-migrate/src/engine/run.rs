@@ -156,6 +156,11 @@ impl Run<'_, '_> {
             .then(|| format!("it took longer than its max_duration of {seconds} s"))
     }
 
+    /// Whether there are modules to stage, to switch and to park; without any there are no slots.
+    pub(super) fn has_modules(&self) -> bool {
+        !self.plan.operations.is_empty()
+    }
+
     /// The database of the plan, if it has one.
     pub(super) fn database(&mut self) -> Result<Option<&mut Box<dyn Database>>, String> {
         let Some(planned) = &self.plan.database else { return Ok(None) };
