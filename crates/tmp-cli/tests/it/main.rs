@@ -18,4 +18,5 @@ mod rehearse;
 mod reverse;
 mod rights;
 mod rules;
+mod series;
 mod support;
