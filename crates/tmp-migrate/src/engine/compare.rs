@@ -19,7 +19,7 @@ impl Run<'_, '_> {
         let mut comparison = Comparison { database, ..Comparison::default() };
         let Some(snapshot) = self.memory.snapshot else { return Ok(comparison) };
         comparison.modules = self.site.archive.read(&snapshot)?.entries.len() as u64;
-        let differences = self.site.archive.compare(&snapshot, &self.site.tree)?;
+        let differences = self.site.archive.compare(&snapshot, &self.tree)?;
         let wrote = self.batch_began();
         let (foreign, wrong): (Vec<&Difference>, Vec<&Difference>) = differences
             .iter()
@@ -52,13 +52,13 @@ impl Run<'_, '_> {
         for (path, mtime) in &prepared.directories {
             let (stat, shown) = match path {
                 None => {
-                    let at = At::itself(self.site.tree.root());
+                    let at = At::itself(self.tree.root());
                     (
                         self.disk().stat(at).map_err(DiskError::at("look at", "the root"))?,
                         "the root".to_owned(),
                     )
                 }
-                Some(path) => (self.site.tree.stat(path)?, path.to_string()),
+                Some(path) => (self.tree.stat(path)?, path.to_string()),
             };
             compared += 1;
             if stat.is_none_or(|stat| stat.mtime != *mtime) {

@@ -15,6 +15,7 @@ use tmp_disk::{
 use super::{
     ballast, cleanup,
     error::{EngineError, OpenError},
+    home::Home,
     memory::Memory,
     recover::Interrupted,
     replay::{Replayed, replay},
@@ -109,7 +110,9 @@ impl Engine {
         let now = site.clock().now();
         let acceptance = Acceptance { id: new_id(now), root: site.target.root.clone(), at: now, reason };
         let left = Left::read(site.disk(), site.state_path(), &site.target.root)?;
-        Ok(accepted::accept(acceptance, &left, &site.tree, &site.state, databases)?)
+        // A migration before may have exchanged the tree.
+        let tree = Tree::open(site.tree.disk(), Path::new(&site.target.root))?;
+        Ok(accepted::accept(acceptance, &left, &tree, &site.state, databases)?)
     }
 
     /// Runs a plan to its end, whatever that is.
@@ -129,7 +132,14 @@ impl Engine {
         }
         let began = site.clock().elapsed();
         let not_begun = |error| EngineError::NotBegun { source: FolderError::Disk(error) };
-        let times = Times::read(site, plan).map_err(not_begun)?;
+        let home = Home::of(site.disk(), plan).map_err(not_begun)?;
+        let tree = home.as_ref().map(|home| home.tree(site.tree.disk())).transpose().map_err(not_begun)?;
+        let tree = tree.unwrap_or_else(|| site.tree.clone());
+        if home.is_some() && !site.capabilities.exchange {
+            let file_system = site.capabilities.file_system.name.clone();
+            return Err(EngineError::NoExchange { file_system });
+        }
+        let times = Times::read(site, (&tree, home.as_ref()), plan).map_err(not_begun)?;
         ready(plan, party)?;
         let begin = |digest| Record {
             at: site.clock().now(),
@@ -149,6 +159,8 @@ impl Engine {
         party.observer.event(&Event::Started { migration: plan.migration.clone() });
         let mut run = Run {
             site,
+            tree,
+            home,
             plan,
             folder: &folder,
             journal: &mut journal,

@@ -11,6 +11,7 @@ use tmp_disk::{Capabilities, Dir, Disk, Lock, Tree};
 #[derive(Debug)]
 pub(super) struct Site {
     pub(super) target: Target,
+    /// What stood at the root when the engine was opened. A run has its own: the whole tree may be exchanged.
     pub(super) tree: Tree,
     pub(super) work: Dir,
     pub(super) state: Dir,
@@ -52,6 +53,9 @@ impl Site {
 pub(super) fn slots(migration: &MigrationId) -> String {
     format!("slots-{migration}")
 }
+
+/// The name in that folder of the next tree, and of the old one once they are exchanged.
+pub(super) const TREE: &str = "tree";
 
 /// What the folder is called once nothing in it is needed any more.
 pub(super) fn garbage(migration: &MigrationId) -> String {

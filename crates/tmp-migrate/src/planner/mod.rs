@@ -6,6 +6,7 @@ mod normalise;
 mod reversal;
 mod rights;
 mod steps;
+mod whole;
 mod writes;
 
 use std::{collections::BTreeMap, fmt, path::Path};
@@ -17,7 +18,7 @@ use tmp_core::{
     database::Database,
     enhancement::Enhancement,
     module::Attributes,
-    plan::{Plan, Provenance, Reversal, SCHEMA},
+    plan::{Plan, Provenance, Reversal, SCHEMA, Switch},
     step::Step,
 };
 use tmp_disk::Tree;
@@ -151,7 +152,20 @@ fn planned(
         writes::expand(&tree, enhancement, (&normalised.operations, &target.ignore), &forbidden, &mut faults);
     condition::drift(workplace, (&tree, &normalised.operations), (database.as_ref(), databases), &mut faults);
     rights::rights(workplace, &tree, &normalised.operations, &also_archived, &mut faults);
-    let needs = condition::needs(&normalised, written, &steps, databases, enhancement, &mut faults);
+    let tree_planned = (target.switch == Switch::Atomic && !normalised.operations.is_empty()).then(|| {
+        let operations = normalised.operations.as_slice();
+        let patterns: Vec<String> = enhancement.batch.iter().flat_map(|step| step.writes.clone()).collect();
+        // Globs that cannot be read were told of already.
+        let written = globs(&patterns).unwrap_or_default();
+        let written = (also_archived.as_slice(), &written);
+        let known = whole::Known { operations, written, databases: &forbidden, ignore: &ignore };
+        whole::whole(workplace, &tree, &known, &mut faults)
+    });
+    let mut needs = condition::needs(&normalised, written, &steps, databases, enhancement, &mut faults);
+    if let Some(planned) = &tree_planned {
+        needs.staged += planned.copied_bytes;
+        needs.inodes += planned.directories + planned.copied;
+    }
     condition::space(workplace, &tree, &needs, &mut faults);
     if !faults.is_empty() {
         return Err(PlanError { faults });
@@ -170,6 +184,7 @@ fn planned(
         database,
         steps,
         also_archived,
+        tree: tree_planned,
         needs,
         warnings,
     })

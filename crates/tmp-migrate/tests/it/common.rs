@@ -25,7 +25,7 @@ use tmp_core::{
     event::{Event, Observer},
     module::{Change, Content, ItemKind, ModuleChange},
     outcome::Outcome,
-    plan::{Plan, Provenance, Target},
+    plan::{Plan, Provenance, Switch, Target},
     step::Step,
 };
 use tmp_disk::{Disk, RealDisk, SystemClock};
@@ -105,6 +105,7 @@ pub(crate) struct Lab {
     pub(crate) database_file: &'static str,
     /// Whether the clock is an hour behind.
     pub(crate) behind: bool,
+    pub(crate) switch: Switch,
 }
 
 /// Everything the testkit sees of a target.
@@ -149,6 +150,7 @@ impl Lab {
             commands: CommandPolicy::Allowed,
             database_file: "site/app.db",
             behind: false,
+            switch: Switch::Files,
         }
     }
 
@@ -288,6 +290,7 @@ impl Lab {
                 url: self.url.clone(),
                 ignore: self.ignore.clone(),
                 ephemeral: false,
+                switch: self.switch,
             },
             state: base.join("state"),
             disk,
