@@ -10,15 +10,29 @@ pub(crate) struct Arguments<'a> {
 impl<'a> Arguments<'a> {
     /// Takes the words after the task, which may only be these flags; those of `valued` take a number.
     pub(crate) fn new(words: &'a [String], plain: &[&str], valued: &[&str]) -> Done<Self> {
+        Self::with_words(words, plain, valued, &[])
+    }
+
+    /// The same; the flags of `worded` take a word.
+    pub(crate) fn with_words(
+        words: &'a [String],
+        plain: &[&str],
+        valued: &[&str],
+        worded: &[&str],
+    ) -> Done<Self> {
         let mut rest = words.iter();
         while let Some(word) = rest.next() {
             if valued.contains(&word.as_str()) {
                 let value = rest.next().ok_or_else(|| format!("{word} needs a number"))?;
                 value.parse::<u64>().map_err(|error| format!("{word} {value}: {error}"))?;
+            } else if worded.contains(&word.as_str()) {
+                rest.next().ok_or_else(|| format!("{word} needs a word"))?;
             } else if !plain.contains(&word.as_str()) {
-                return Err(
-                    format!("unknown flag {word}; known are {}", [plain, valued].concat().join(" ")).into()
-                );
+                return Err(format!(
+                    "unknown flag {word}; known are {}",
+                    [plain, valued, worded].concat().join(" ")
+                )
+                .into());
             }
         }
         Ok(Self { words })
@@ -31,8 +45,13 @@ impl<'a> Arguments<'a> {
 
     /// The number after a flag, if it was given.
     pub(crate) fn number(&self, name: &str) -> Option<u64> {
+        self.word(name)?.parse().ok()
+    }
+
+    /// The word after a flag, if it was given.
+    pub(crate) fn word(&self, name: &str) -> Option<&str> {
         let at = self.words.iter().position(|word| word == name)?;
-        self.words.get(at + 1)?.parse().ok()
+        self.words.get(at + 1).map(String::as_str)
     }
 }
 
@@ -50,5 +69,9 @@ mod tests {
         for bad in ["--sed 7", "--seed", "--seed x"] {
             assert!(Arguments::new(&words(bad), &["--long"], &["--seed"]).is_err(), "{bad}");
         }
+        let given = words("--only W1");
+        let arguments = Arguments::with_words(&given, &[], &[], &["--only"]).unwrap();
+        assert_eq!(arguments.word("--only"), Some("W1"));
+        assert!(Arguments::with_words(&words("--only"), &[], &[], &["--only"]).is_err());
     }
 }

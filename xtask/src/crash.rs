@@ -96,11 +96,16 @@ fn pairs(tried: &[(Point, Tried)], seed: u64, count: u64) -> Vec<Point> {
     sample(seed, count, all.len() as u64).iter().filter_map(number).collect()
 }
 
-/// How many double kills ended elsewhere than the single kill at the same call.
+/// How many double kills ended elsewhere than the single kill at the same call, but for those that killed a
+/// recovery which went forward inside a step: that is taken back, whoever began it.
 fn flips(tried: &[(Point, Tried)]) -> usize {
     let single = |action| tried.iter().find(|(point, _)| point.again.is_none() && point.action == action);
     let flipped = |(point, twice): &&(Point, Tried)| {
-        point.again.is_some() && single(point.action).is_some_and(|(_, once)| once.verdict != twice.verdict)
+        let once = single(point.action).filter(|_| point.again.is_some());
+        once.is_some_and(|(_, once)| {
+            let taken_back = once.verdict == Verdict::After && twice.verdict == Verdict::Before;
+            once.verdict != twice.verdict && !(taken_back && twice.step_interrupted)
+        })
     };
     tried.iter().filter(flipped).count()
 }

@@ -2,8 +2,10 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "tasks talk to the developer who runs them")]
 
 mod arguments;
+mod bench;
 mod case;
 mod crash;
+mod download;
 mod shell;
 mod test;
 mod tidy;
@@ -16,7 +18,10 @@ cargo xtask tidy     the house rules that a script can check
 cargo xtask crash    the crash matrix: the reference migration killed before every call that changes something
                      --long also torn writes, errors and many double kills   --seed N   --sample N so many points
                      --point K only this kill   --write keep the result in docs/crash-matrix.md
-cargo xtask case     two releases of a real package and a real database; the result goes to docs/cases.md
+cargo xtask case     consecutive releases of seven real projects, with SQL; the result goes to docs/cases.md   --seed N
+cargo xtask bench    the workloads W1 to W9 side by side with the tools people use today; takes hours, and root
+                     --only W4   --runs N (5)   --patience SECONDS (60) for a quiet machine before each run
+                     --small a small tree, to try the bench itself   --write keep the result in docs/performance.md
 ";
 
 fn main() -> ExitCode {
@@ -27,6 +32,7 @@ fn main() -> ExitCode {
         "test" => test::run(&rest),
         "tidy" => tidy::run(&rest),
         "crash" => crash::run(&rest),
+        "bench" => bench::run(&rest),
         "case" => case::run(&rest),
         _ => Err(HELP.into()),
     };

@@ -47,9 +47,19 @@ pub(crate) fn works(command: &mut Command) -> bool {
 /// Builds the program `tmp` in the dev profile and returns where it is.
 pub(crate) fn build_tmp() -> Done<PathBuf> {
     run(cargo().args(["build", "--quiet", "--locked", "--package", "tmp-cli"]))?;
+    Ok(target_directory()?.join("debug/tmp"))
+}
+
+/// Builds a program of the workspace as it is released and returns where it is.
+pub(crate) fn build_released(package: &str, program: &str) -> Done<PathBuf> {
+    run(cargo().args(["build", "--quiet", "--locked", "--release", "--package", package, "--bin", program]))?;
+    Ok(target_directory()?.join("release").join(program))
+}
+
+fn target_directory() -> Done<PathBuf> {
     let metadata = metadata()?;
     let target = metadata.get("target_directory").and_then(serde_json::Value::as_str);
-    Ok(Path::new(target.ok_or("cargo metadata names no target directory")?).join("debug/tmp"))
+    Ok(Path::new(target.ok_or("cargo metadata names no target directory")?).to_owned())
 }
 
 /// What `cargo metadata` says of the members of the workspace.

@@ -2,7 +2,7 @@
 
 use std::{io::ErrorKind, sync::Arc};
 
-use tmp_core::store::ArchiveStore;
+use tmp_core::store::{ArchiveStore, Hold, StoreLock};
 
 use crate::{ArchiveError, Objects, Snapshot, SnapshotId, SnapshotInfo, error::read_exact, manifest};
 
@@ -26,6 +26,8 @@ const LONGEST: u64 = 256 << 20;
 #[derive(Debug, Clone)]
 pub struct Archive {
     store: Arc<dyn ArchiveStore>,
+    #[expect(dead_code, reason = "held until the last clone is dropped")]
+    held: Arc<StoreLock>,
 }
 
 /// Which snapshots a store holds.
@@ -38,32 +40,25 @@ pub struct Listing {
 }
 
 impl Archive {
-    /// Opens the archive in a store; an empty store becomes one.
+    /// Opens the archive in a store; an empty store becomes one. While it is open nothing is pruned.
     ///
     /// # Errors
-    /// The store holds something else, or an archive of an unknown version; or it cannot be read.
+    /// The store holds something else, or an archive of an unknown version; somebody is pruning it
+    /// ([`ArchiveError::Held`]); or it cannot be read.
     pub fn open(store: Arc<dyn ArchiveStore>) -> Result<Self, ArchiveError> {
-        let archive = Self { store };
-        match archive.small(FORMAT)? {
-            Some(found) if found == VERSION.as_bytes() => {}
-            Some(found) => return Err(unknown(&found)),
-            None => archive.mark()?,
-        }
-        Ok(archive)
+        Self::hold(store, Hold::Shared)
     }
 
-    fn mark(&self) -> Result<(), ArchiveError> {
-        let blobs = self.store.list("").map_err(ArchiveError::store("list what is", ""))?;
-        if let Some(found) = blobs.into_iter().find(|name| name != FORMAT) {
-            return Err(if found.starts_with(PACKS) || found.starts_with(SNAPSHOTS) {
-                ArchiveError::damaged(FORMAT, format!("it is missing, though {found} is there"))
-            } else {
-                ArchiveError::NotAnArchive { found }
-            });
+    pub(crate) fn hold(store: Arc<dyn ArchiveStore>, how: Hold) -> Result<Self, ArchiveError> {
+        match small(&*store, FORMAT)? {
+            Some(found) if found == VERSION.as_bytes() => {}
+            Some(found) => return Err(unknown(&found)),
+            None => mark(&*store)?,
         }
-        self.store
-            .write(FORMAT, &mut |out| out.write_all(VERSION.as_bytes()))
-            .map_err(ArchiveError::store("write", FORMAT))
+        match store.hold(how).map_err(ArchiveError::store("lock", FORMAT))? {
+            Some(held) => Ok(Self { store, held: Arc::new(held) }),
+            None => Err(ArchiveError::Held { how }),
+        }
     }
 
     pub(crate) fn store(&self) -> &dyn ArchiveStore {
@@ -109,7 +104,7 @@ impl Archive {
     /// There is no such snapshot, or its document is damaged or of an unknown version.
     pub fn info(&self, id: &SnapshotId) -> Result<SnapshotInfo, ArchiveError> {
         let name = blob(id);
-        let bytes = self.small(&name)?.ok_or(ArchiveError::NoSuchSnapshot { id: *id })?;
+        let bytes = small(self.store(), &name)?.ok_or(ArchiveError::NoSuchSnapshot { id: *id })?;
         SnapshotInfo::decode(&name, id, &bytes)
     }
 
@@ -135,20 +130,29 @@ impl Archive {
     /// Drops what is cached of a snapshot and answers its document, read anew.
     pub(crate) fn refreshed(&self, id: &SnapshotId) -> Result<SnapshotInfo, ArchiveError> {
         let drop = |name: &str| self.store.drop_cache(name).map_err(ArchiveError::store("read anew", name));
-        if self.size(&blob(id))?.is_none() {
+        if size(self.store(), &blob(id))?.is_none() {
             return Err(ArchiveError::NoSuchSnapshot { id: *id });
         }
         drop(&blob(id))?;
         let info = self.info(id)?;
-        info.packs.iter().try_for_each(|name| drop(name))?;
+        for name in &info.packs {
+            if size(self.store(), name)?.is_some() {
+                drop(name)?;
+            }
+        }
         Ok(info)
     }
 
     pub(crate) fn refuse_existing(&self, id: &SnapshotId) -> Result<(), ArchiveError> {
-        match self.size(&blob(id))? {
+        match size(self.store(), &blob(id))? {
             Some(_) => Err(ArchiveError::Exists { id: *id }),
             None => Ok(()),
         }
+    }
+
+    pub(crate) fn remove_info(&self, id: &SnapshotId) -> Result<(), ArchiveError> {
+        let name = blob(id);
+        self.store.remove(&name).map_err(ArchiveError::store("remove", &name))
     }
 
     pub(crate) fn write_info(&self, info: &SnapshotInfo) -> Result<(), ArchiveError> {
@@ -156,26 +160,41 @@ impl Archive {
         let bytes = info.encode().map_err(|error| ArchiveError::store("write", &name)(error.into()))?;
         self.store.write(&name, &mut |out| out.write_all(&bytes)).map_err(ArchiveError::store("write", &name))
     }
+}
 
-    fn size(&self, name: &str) -> Result<Option<u64>, ArchiveError> {
-        match self.store.size(name) {
-            Ok(size) => Ok(Some(size)),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(ArchiveError::store("look for", name)(error)),
-        }
+/// Makes an empty store an archive.
+fn mark(store: &dyn ArchiveStore) -> Result<(), ArchiveError> {
+    let blobs = store.list("").map_err(ArchiveError::store("list what is", ""))?;
+    if let Some(found) = blobs.into_iter().find(|name| name != FORMAT) {
+        return Err(if found.starts_with(PACKS) || found.starts_with(SNAPSHOTS) {
+            ArchiveError::damaged(FORMAT, format!("it is missing, though {found} is there"))
+        } else {
+            ArchiveError::NotAnArchive { found }
+        });
     }
+    store
+        .write(FORMAT, &mut |out| out.write_all(VERSION.as_bytes()))
+        .map_err(ArchiveError::store("write", FORMAT))
+}
 
-    /// A whole blob that is not large; `None` where it is not there.
-    fn small(&self, name: &str) -> Result<Option<Vec<u8>>, ArchiveError> {
-        let Some(size) = self.size(name)? else { return Ok(None) };
-        let length = usize::try_from(size.min(LONGEST)).unwrap_or(usize::MAX);
-        if length as u64 != size {
-            return Err(ArchiveError::damaged(name, "it is too long"));
-        }
-        let mut bytes = vec![0; length];
-        read_exact(self.store(), name, 0, &mut bytes)?;
-        Ok(Some(bytes))
+fn size(store: &dyn ArchiveStore, name: &str) -> Result<Option<u64>, ArchiveError> {
+    match store.size(name) {
+        Ok(size) => Ok(Some(size)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(ArchiveError::store("look for", name)(error)),
     }
+}
+
+/// A whole blob that is not large; `None` where it is not there.
+fn small(store: &dyn ArchiveStore, name: &str) -> Result<Option<Vec<u8>>, ArchiveError> {
+    let Some(size) = size(store, name)? else { return Ok(None) };
+    let length = usize::try_from(size.min(LONGEST)).unwrap_or(usize::MAX);
+    if length as u64 != size {
+        return Err(ArchiveError::damaged(name, "it is too long"));
+    }
+    let mut bytes = vec![0; length];
+    read_exact(store, name, 0, &mut bytes)?;
+    Ok(Some(bytes))
 }
 
 fn blob(id: &SnapshotId) -> String {

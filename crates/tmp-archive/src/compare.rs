@@ -10,7 +10,7 @@ use tmp_core::module::{Attributes, Kind};
 use tmp_disk::{Disk, Identity, Tree, digest_of};
 
 use crate::{
-    Archive, ArchiveError, Entry, EntryPath, FileEntry, Snapshot, SnapshotId,
+    Archive, ArchiveError, Entry, EntryPath, FileEntry, Ignored, Snapshot, SnapshotId,
     reading::{XATTRS, holes},
     walk::{Found, Here, Walk},
 };
@@ -91,7 +91,8 @@ fn compare(snapshot: &Snapshot, tree: &Tree) -> Result<Vec<Difference>, ArchiveE
         archived: Names::default(),
         found: Names::default(),
     };
-    let mut walk = Walk::new(tree, snapshot.info.roots.clone());
+    let ignored = Ignored::new(snapshot.info.ignored.iter().cloned())?;
+    let mut walk = Walk::new(tree, snapshot.info.roots.clone(), ignored);
     let mut entries = snapshot.entries.iter().peekable();
     let mut found = walk.next()?;
     loop {

@@ -10,11 +10,17 @@ use std::{
 use tmp_core::{
     Mode,
     module::Kind,
-    store::{ArchiveStore, Filler},
+    store::{ArchiveStore, Filler, Hold, StoreLock},
 };
-use tmp_disk::{At, Dir, Disk, Lock, OpenFile, Rename, create_dir_durably, ensure_dirs};
+use tmp_disk::{At, Dir, Disk, Lock, OpenFile, Rename, Sharing, create_dir_durably, ensure_dirs};
 
 use crate::{ArchiveError, writer::FileWriter};
+
+/// The blob whose lock says who holds the store: the archive's format, which is written once.
+const HELD: &str = "format";
+
+/// How many blobs are held open.
+const OPEN: usize = 16;
 
 /// How many bytes are written at a time.
 const BUFFER: usize = 1 << 20;
@@ -29,7 +35,8 @@ const BUFFER: usize = 1 << 20;
 pub struct DirectoryStore {
     disk: Arc<dyn Disk>,
     root: Dir,
-    opened: Mutex<Option<(String, OpenFile)>>,
+    /// Blobs that were read lately.
+    opened: Mutex<Vec<(String, OpenFile)>>,
     writer: Mutex<Option<Writer>>,
 }
 
@@ -48,7 +55,7 @@ impl DirectoryStore {
     /// The directory cannot be made or opened.
     pub fn open(disk: &Arc<dyn Disk>, path: &Path) -> Result<Self, ArchiveError> {
         let root = ensure_dirs(&**disk, path)?;
-        Ok(Self { disk: Arc::clone(disk), root, opened: Mutex::new(None), writer: Mutex::new(None) })
+        Ok(Self { disk: Arc::clone(disk), root, opened: Mutex::default(), writer: Mutex::new(None) })
     }
 
     /// The folder of a blob, open, and the blob's name in it.
@@ -60,20 +67,21 @@ impl DirectoryStore {
 
     fn file(&self, name: &str) -> io::Result<OpenFile> {
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*opened {
-            Some((found, file)) if found == name => Ok(file.clone()),
-            _ => {
-                let (dir, last) = self.locate(name)?;
-                let file = self.disk.open_file(At::new(&dir, last))?;
-                *opened = Some((name.to_owned(), file.clone()));
-                Ok(file)
-            }
+        if let Some((_, file)) = opened.iter().find(|(found, _)| found == name) {
+            return Ok(file.clone());
         }
+        let (dir, last) = self.locate(name)?;
+        let file = self.disk.open_file(At::new(&dir, last))?;
+        if opened.len() >= OPEN {
+            opened.remove(0);
+        }
+        opened.push((name.to_owned(), file.clone()));
+        Ok(file)
     }
 
     fn forget(&self, name: &str) {
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        opened.take_if(|(found, _)| found == name);
+        opened.retain(|(found, _)| found != name);
     }
 
     /// The folder of a blob, which is made, durably, where it is not there.
@@ -219,6 +227,16 @@ impl ArchiveStore for DirectoryStore {
 
     fn drop_cache(&self, name: &str) -> io::Result<()> {
         self.disk.drop_cache(&self.file(name)?)
+    }
+
+    /// A lock on the blob `format`, which who only reads can take too. A store without it is empty.
+    fn hold(&self, how: Hold) -> io::Result<Option<StoreLock>> {
+        let sharing = match how {
+            Hold::Shared => Sharing::Shared,
+            Hold::Alone => Sharing::Exclusive,
+        };
+        let at = At::new(&self.root, HELD);
+        Ok(self.disk.try_lock_existing(at, sharing)?.map(StoreLock::new))
     }
 }
 

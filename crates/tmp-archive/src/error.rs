@@ -2,7 +2,10 @@
 
 use std::io;
 
-use tmp_core::{DatabaseName, store::ArchiveStore};
+use tmp_core::{
+    DatabaseName,
+    store::{ArchiveStore, Hold},
+};
 use tmp_disk::DiskError;
 
 use crate::{EntryPath, SnapshotId};
@@ -30,6 +33,15 @@ pub enum ArchiveError {
     NotAnArchive {
         /// The first thing found.
         found: String,
+    },
+    /// Somebody else has the archive open.
+    #[error("{}", match .how {
+        Hold::Shared => "the archive is being pruned; try again when that has ended",
+        Hold::Alone => "the archive is in use; try again when nothing else uses it",
+    })]
+    Held {
+        /// How it was to be opened.
+        how: Hold,
     },
     /// A newer release wrote this.
     #[error("{name} has the format {found}, this release reads {known}; use the release that wrote it")]
@@ -76,6 +88,12 @@ pub enum ArchiveError {
         id: SnapshotId,
         /// The path.
         path: EntryPath,
+    },
+    /// A glob cannot be read.
+    #[error("a glob of what is ignored cannot be read: {fault}")]
+    Glob {
+        /// What is wrong with it.
+        fault: String,
     },
     /// A device, FIFO or socket.
     #[error("{path} is a device, FIFO or socket, which cannot be archived; remove it or ignore it")]

@@ -14,45 +14,62 @@ mod archive;
 mod capture;
 mod compare;
 mod database;
+mod diff;
 mod directory;
+mod earlier;
 mod entry;
 mod error;
 mod export;
 mod id;
+mod ignored;
 mod index;
 mod manifest;
+mod manifest_writer;
 mod object;
 mod objects;
+mod order;
 mod pack;
 mod parents;
 mod path;
+mod placer;
 mod produce;
+mod prune;
 mod reader;
 mod reading;
 mod restore;
+mod retention;
+mod shelf;
 mod snapshot;
+mod stat_cache;
+mod survey;
 mod text;
+mod trusted;
 mod verify;
 mod walk;
+mod workers;
 mod writer;
 
 pub use archive::{Archive, Listing};
-pub use capture::{Capture, Captured, DatabaseCopy};
+pub use capture::{Capture, Captured, DatabaseCopy, Progress, Whole};
 pub use compare::{Difference, Facet};
+pub use diff::SnapshotDiff;
 pub use directory::DirectoryStore;
 pub use entry::{Content, Entry, FileEntry};
 pub use error::ArchiveError;
 pub use id::{SnapshotId, SnapshotIdError};
+pub use ignored::Ignored;
 pub use object::PIECE;
 pub use objects::Objects;
 pub use path::{EntryPath, EntryPathError};
+pub use prune::{PrunePlan, Pruner};
 pub use reader::ContentReader;
-pub use restore::{Restored, Selection};
-pub use snapshot::{ArchivedDatabase, Snapshot, SnapshotInfo, SnapshotKind, Totals};
+pub use restore::{Beside, Restored, Selection};
+pub use retention::Retention;
+pub use snapshot::{ArchivedDatabase, Manifest, Snapshot, SnapshotInfo, SnapshotKind, Totals};
 pub use verify::Verified;
 
 /// What one object costs in memory while its pack is at hand, about.
-pub const BYTES_PER_OBJECT: usize = 240;
+pub const BYTES_PER_OBJECT: usize = 160;
 
 /// What one entry of a snapshot costs in memory while the snapshot is read, about, without its name,
 /// its symlink's text and its extended attributes.

@@ -2,59 +2,23 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use serde::{Deserialize, Serialize};
-use tmp_core::{Digest, digest::Hasher};
+use serde::Deserialize;
 
-use crate::{
-    ArchiveError, Content, Entry, EntryPath, FileEntry, SnapshotInfo, object::PIECE, objects::Objects,
-    produce::Shelf,
-};
+use crate::{ArchiveError, Entry, EntryPath, FileEntry, SnapshotInfo, objects::Objects};
 
 /// One line.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Line<P, E> {
-    path: P,
-    entry: E,
+struct Line {
+    path: EntryPath,
+    entry: Entry,
 }
 
-/// Writes a manifest as it goes; at most two pieces of it are in memory.
-#[derive(Debug, Default)]
-pub(crate) struct ManifestWriter {
-    buffer: Vec<u8>,
-    hasher: Hasher,
-    size: u64,
-    pieces: Vec<Option<Digest>>,
-}
-
-impl ManifestWriter {
-    pub(crate) fn push(
-        &mut self,
-        path: &EntryPath,
-        entry: &Entry,
-        shelf: &mut Shelf<'_>,
-    ) -> Result<(), ArchiveError> {
-        let begin = self.buffer.len();
-        serde_json::to_writer(&mut self.buffer, &Line { path, entry })
-            .map_err(|error| ArchiveError::store("write", "the manifest")(error.into()))?;
-        self.buffer.push(b'\n');
-        let line = self.buffer.get(begin..).unwrap_or_default();
-        self.hasher.update(line);
-        self.size += line.len() as u64;
-        while self.buffer.len() >= PIECE {
-            let rest = self.buffer.split_off(PIECE);
-            let piece = std::mem::replace(&mut self.buffer, rest);
-            self.pieces.push(Some(shelf.put(&piece)?));
-        }
-        Ok(())
-    }
-
-    pub(crate) fn finish(mut self, shelf: &mut Shelf<'_>) -> Result<Content, ArchiveError> {
-        if !self.buffer.is_empty() {
-            self.pieces.push(Some(shelf.put(&self.buffer)?));
-        }
-        Ok(Content::new(self.hasher.finish(), self.size, self.pieces))
-    }
+/// The entry of one line.
+pub(crate) fn parse(line: &[u8]) -> Result<(EntryPath, Entry), String> {
+    let Line { path, entry } =
+        serde_json::from_slice(line).map_err(|error| format!("a line is no entry: {error}"))?;
+    Ok((path, entry))
 }
 
 /// Reads all entries of a snapshot. What it returns is consistent: sorted, within the roots, in
@@ -64,12 +28,13 @@ pub(crate) fn read(
     info: &SnapshotInfo,
 ) -> Result<BTreeMap<EntryPath, Entry>, ArchiveError> {
     let name = format!("the manifest of snapshot {}", info.id);
-    let mut reader = Reader { info, objects, entries: BTreeMap::new(), last: None };
+    let mut reader = Reader { info, objects, entries: Vec::new(), open: Vec::new() };
     let mut partial = Vec::new();
-    let mut hasher = Hasher::new();
-    objects.each_piece(&info.manifest, &mut |_, _, bytes| {
-        let bytes = bytes.unwrap_or_default();
-        hasher.update(bytes);
+    for (digest, length) in &info.manifest.pieces {
+        let bytes = objects.object(digest)?;
+        if bytes.len() != *length as usize {
+            return Err(ArchiveError::damaged(name, "a piece has another length than the snapshot says"));
+        }
         for part in bytes.split_inclusive(|byte| *byte == b'\n') {
             partial.extend_from_slice(part);
             if part.ends_with(b"\n") {
@@ -77,10 +42,9 @@ pub(crate) fn read(
                 partial.clear();
             }
         }
-        Ok(())
-    })?;
-    if !partial.is_empty() || hasher.finish() != info.manifest.digest {
-        return Err(ArchiveError::damaged(name, "it is not what the snapshot says"));
+    }
+    if !partial.is_empty() {
+        return Err(ArchiveError::damaged(name, "its last line has no end"));
     }
     reader.finish().map_err(|fault| ArchiveError::damaged(name, fault))
 }
@@ -88,20 +52,28 @@ pub(crate) fn read(
 struct Reader<'a> {
     info: &'a SnapshotInfo,
     objects: &'a Objects<'a>,
-    entries: BTreeMap<EntryPath, Entry>,
-    last: Option<EntryPath>,
+    /// In order.
+    entries: Vec<(EntryPath, Entry)>,
+    /// The directories that hold the last entry, outermost first: places in `entries`.
+    open: Vec<usize>,
 }
 
 impl Reader<'_> {
     fn line(&mut self, line: &[u8]) -> Result<(), String> {
-        let Line { path, entry } = serde_json::from_slice::<Line<EntryPath, Entry>>(line)
-            .map_err(|error| format!("a line is no entry: {error}"))?;
-        if self.last.as_ref().is_some_and(|last| *last >= path) {
+        let (path, entry) = parse(line)?;
+        if self.entries.last().is_some_and(|(last, _)| *last >= path) {
             return Err(format!("{path} is out of order"));
         }
-        let parent = path.parent().and_then(|parent| self.entries.get(&parent));
+        // Nothing that comes later is in a directory that does not hold this.
+        while let Some((open, _)) = self.open.last().and_then(|at| self.entries.get(*at)) {
+            if path.is_within(open) {
+                break;
+            }
+            self.open.pop();
+        }
+        let above = self.open.last().and_then(|at| self.entries.get(*at));
         let is_root = self.info.roots.binary_search(&path).is_ok();
-        if !is_root && !matches!(parent, Some(Entry::Directory { .. })) {
+        if !is_root && !above.is_some_and(|(open, _)| open.holds(&path)) {
             return Err(format!("{path} is in no directory of the snapshot"));
         }
         if !is_root && entry == Entry::Absent {
@@ -110,8 +82,10 @@ impl Reader<'_> {
         if let Entry::File(file) = &entry {
             self.check(file).map_err(|fault| format!("{path}: {fault}"))?;
         }
-        self.last = Some(path.clone());
-        self.entries.insert(path, entry);
+        if matches!(entry, Entry::Directory { .. }) {
+            self.open.push(self.entries.len());
+        }
+        self.entries.push((path, entry));
         Ok(())
     }
 
@@ -137,15 +111,16 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn finish(mut self) -> Result<BTreeMap<EntryPath, Entry>, String> {
-        if let Some(root) = self.info.roots.iter().find(|root| !self.entries.contains_key(*root)) {
+    fn finish(self) -> Result<BTreeMap<EntryPath, Entry>, String> {
+        let mut entries: BTreeMap<_, _> = self.entries.into_iter().collect();
+        if let Some(root) = self.info.roots.iter().find(|root| !entries.contains_key(*root)) {
             return Err(format!("{root} has no entry"));
         }
-        if self.entries.len() as u64 != self.info.totals.entries {
+        if entries.len() as u64 != self.info.totals.entries {
             return Err("it has another number of entries than the snapshot says".to_owned());
         }
-        settle_groups(&mut self.entries)?;
-        Ok(self.entries)
+        settle_groups(&mut entries)?;
+        Ok(entries)
     }
 }
 
@@ -173,11 +148,16 @@ fn settle_groups(entries: &mut BTreeMap<EntryPath, Entry>) -> Result<(), String>
 
 #[cfg(test)]
 mod tests {
-    use tmp_core::{Mode, module::Attributes};
+    use tmp_core::{Digest, Mode, module::Attributes};
     use tmp_disk::Extent;
 
     use super::*;
-    use crate::index::Index;
+    use crate::{
+        Content, Manifest,
+        index::Index,
+        manifest_writer::{ManifestWriter, Run},
+        shelf::{Press, Shelf},
+    };
 
     fn attributes(mode: u32) -> Attributes {
         Attributes {
@@ -217,19 +197,23 @@ mod tests {
     #[test]
     fn the_format_of_each_line() {
         let index = Index::default();
-        let mut shelf = Shelf::new(&index).unwrap();
+        let (mut press, mut shelf) = (Press::new(&index).unwrap(), Shelf::default());
         let mut writer = ManifestWriter::default();
         for (path, entry) in entries() {
-            writer.push(&path, &entry, &mut shelf).unwrap();
+            writer.push(&path, &entry, &mut press, &mut shelf).unwrap();
         }
-        let text = String::from_utf8(writer.buffer.clone()).unwrap();
-        for (line, (path, entry)) in text.lines().zip(entries()) {
-            let read: Line<EntryPath, Entry> = serde_json::from_str(line).unwrap();
-            assert_eq!((read.path, read.entry), (path, entry));
+        let (manifest, runs) = writer.finish(&mut press, &mut shelf).unwrap();
+        let objects = std::iter::from_fn(|| shelf.pop());
+        let raw = objects.map(|object| crate::object::decode(&object.header, object.stored).unwrap());
+        let text = String::from_utf8(raw.collect::<Vec<_>>().concat()).unwrap();
+        for (line, entry) in text.lines().zip(entries()) {
+            assert_eq!(parse(line.as_bytes()).unwrap(), entry);
         }
+        let digest = Digest::of(text.as_bytes());
+        let length = u32::try_from(text.len()).unwrap();
+        assert_eq!(manifest, Manifest { size: length.into(), pieces: vec![(digest, length)] });
+        assert_eq!(runs, [Run { pieces: 1, lines: 8 }]);
         insta::assert_snapshot!(text);
-        let content = writer.finish(&mut shelf).unwrap();
-        assert_eq!((content.digest, content.size), (Digest::of(text.as_bytes()), text.len() as u64));
     }
 
     #[test]
@@ -257,7 +241,7 @@ mod tests {
     fn an_entry_takes_no_more_memory_than_is_said() {
         assert!(size_of::<(EntryPath, Entry)>() * 3 / 2 <= crate::BYTES_PER_ENTRY);
         // A hash map doubles when it is seven eighths full.
-        let object = size_of::<(Digest, crate::index::Location)>() + 1;
+        let object = size_of::<(Digest, crate::index::Spot)>() + 1;
         assert!(object * 16 / 7 <= crate::BYTES_PER_OBJECT, "{object}");
     }
 }

@@ -1,5 +1,7 @@
 //! Objects: pieces of content, named by their SHA-256, raw or compressed.
 
+use std::cell::RefCell;
+
 use tmp_core::Digest;
 
 /// The longest object, and so the length of each piece of a file but its last, in bytes. Short enough
@@ -120,8 +122,9 @@ pub(crate) fn decode(header: &Header, stored: Vec<u8>) -> Result<Vec<u8>, &'stat
     }
     let raw = match header.encoding {
         Encoding::Raw => stored,
-        Encoding::Zstd => zstd::bulk::decompress(&stored, header.raw as usize)
-            .map_err(|_| "its stored bytes do not decompress")?,
+        Encoding::Zstd => {
+            decompress(&stored, header.raw as usize).map_err(|_| "its stored bytes do not decompress")?
+        }
     };
     if raw.len() != header.raw as usize {
         return Err("it has another length");
@@ -130,6 +133,18 @@ pub(crate) fn decode(header: &Header, stored: Vec<u8>) -> Result<Vec<u8>, &'stat
         return Err("it has another digest");
     }
     Ok(raw)
+}
+
+thread_local! {
+    /// What decompression needs, kept between objects: making it takes longer than a small one.
+    static DECOMPRESSOR: RefCell<Option<zstd::bulk::Decompressor<'static>>> = const { RefCell::new(None) };
+}
+
+fn decompress(stored: &[u8], length: usize) -> std::io::Result<Vec<u8>> {
+    DECOMPRESSOR.with_borrow_mut(|kept| match kept {
+        Some(decompressor) => decompressor.decompress(stored, length),
+        None => kept.insert(zstd::bulk::Decompressor::new()?).decompress(stored, length),
+    })
 }
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! Reading objects, and the contents they make up.
 
-use std::io::Write;
+use std::{io::Write, sync::OnceLock};
 
 use tmp_core::{Digest, digest::Hasher, store::ArchiveStore};
 
 use crate::{
     ArchiveError, Content,
+    archive::PACKS,
     error::read_exact,
     index::{Index, Location},
     object::{self, HEADER, Header, PIECE},
@@ -19,18 +20,46 @@ pub(crate) type TakePiece<'t> = dyn FnMut(u64, usize, Option<&[u8]>) -> Result<(
 #[derive(Debug)]
 pub struct Objects<'a> {
     store: &'a dyn ArchiveStore,
+    /// The packs that the snapshot names.
     index: Index,
+    /// Those that it names and that are not there: pruning puts objects into others.
+    missing: Vec<String>,
+    /// All packs, once one is needed that the snapshot does not name.
+    rest: OnceLock<Index>,
 }
 
 impl<'a> Objects<'a> {
     pub(crate) fn open(store: &'a dyn ArchiveStore, packs: &[String]) -> Result<Self, ArchiveError> {
-        Ok(Self { store, index: Index::load(store, packs.iter().map(String::as_str))? })
+        let (index, missing) = Index::load(store, packs.iter().map(String::as_str))?;
+        Ok(Self { store, index, missing, rest: OnceLock::new() })
     }
 
-    pub(crate) fn locate(&self, digest: &Digest) -> Result<&Location, ArchiveError> {
-        self.index.get(digest).ok_or_else(|| {
-            ArchiveError::damaged(format!("object {digest}"), "no pack of the snapshot has it")
+    pub(crate) fn locate(&self, digest: &Digest) -> Result<Location, ArchiveError> {
+        if let Some(location) = self.index.get(digest) {
+            return Ok(location);
+        }
+        let rest = if let Some(rest) = self.rest.get() {
+            rest
+        } else {
+            let loaded = self.load_rest()?;
+            self.rest.get_or_init(|| loaded)
+        };
+        rest.get(digest).ok_or_else(|| {
+            let fault = match self.missing.first() {
+                None => "no pack has it".to_owned(),
+                Some(pack) => format!("no pack has it, and {pack} is missing"),
+            };
+            ArchiveError::damaged(format!("object {digest}"), fault)
         })
+    }
+
+    /// All packs; what is cached of them is dropped first, because whoever verifies has not done so.
+    fn load_rest(&self) -> Result<Index, ArchiveError> {
+        let packs = self.store.list(PACKS).map_err(ArchiveError::store("list", PACKS))?;
+        for name in &packs {
+            self.store.drop_cache(name).map_err(ArchiveError::store("read anew", name))?;
+        }
+        Index::load_sound(self.store, packs.iter().map(String::as_str))
     }
 
     /// The raw bytes of one object.
@@ -40,13 +69,13 @@ impl<'a> Objects<'a> {
         let begin =
             offset.checked_sub(HEADER as u64).ok_or_else(|| damaged("it lies outside of its pack"))?;
         let mut bytes = vec![0; HEADER + header.stored as usize];
-        read_exact(self.store, pack, begin, &mut bytes)?;
+        read_exact(self.store, &pack, begin, &mut bytes)?;
         let stored = bytes.split_off(HEADER);
         let found = bytes.first_chunk().and_then(Header::decode);
-        if found != Some(*header) {
+        if found != Some(header) {
             return Err(damaged("its header is not what the pack's index says"));
         }
-        object::decode(header, stored).map_err(damaged)
+        object::decode(&header, stored).map_err(damaged)
     }
 
     /// Hands each piece of a content to `take`, in order.

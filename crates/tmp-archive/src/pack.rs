@@ -17,6 +17,10 @@ const MAGIC: &[u8; 8] = b"TMPPACK\n";
 const END: &[u8; 8] = b"TMPPEND\n";
 const VERSION: u32 = 1;
 
+/// A pack ends with the object that takes it past this many bytes. What an interrupted capture has in
+/// finished packs need not be stored again by the next.
+pub(crate) const PACK: u64 = 64 << 20;
+
 /// The length of what stands before the first object, in bytes: magic, version, four zeros.
 const PREAMBLE: usize = 16;
 

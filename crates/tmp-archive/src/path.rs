@@ -86,6 +86,13 @@ impl EntryPath {
         self.0.split(|byte| *byte == b'/').filter(|component| !component.is_empty())
     }
 
+    /// Whether `other` is directly in this directory.
+    pub(crate) fn holds(&self, other: &Self) -> bool {
+        let begin = if self.0.is_empty() { 0 } else { self.0.len() + 1 };
+        let name = other.0.get(begin..).unwrap_or_default();
+        !name.is_empty() && !name.contains(&b'/') && other.is_within(self)
+    }
+
     /// Whether this is `other` or lies below it.
     pub fn is_within(&self, other: &Self) -> bool {
         let rest = self.0.strip_prefix(&*other.0);
@@ -100,8 +107,13 @@ fn is_name(component: &[u8]) -> bool {
 }
 
 impl Ord for EntryPath {
+    /// A separator sorts before every byte of a name, so this is the order of components.
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.components().cmp(other.components())
+        let rank = |byte: &u8| if *byte == b'/' { 0 } else { *byte };
+        match self.0.iter().zip(&other.0).find(|(one, two)| one != two) {
+            Some((one, two)) => rank(one).cmp(&rank(two)),
+            None => self.0.len().cmp(&other.0.len()),
+        }
     }
 }
 
@@ -182,6 +194,15 @@ mod tests {
         assert_eq!(paths, [&b""[..], b"a", b"a/b/c", b"a/c", b"a-b", b"a.b"].map(path));
     }
 
+    proptest::proptest! {
+        #[test]
+        fn sorts_as_its_components_do(one in "[a/.-]{0,6}", two in "[a/.-]{0,6}") {
+            if let (Ok(one), Ok(two)) = (EntryPath::from_bytes(one), EntryPath::from_bytes(two)) {
+                proptest::prop_assert_eq!(one.cmp(&two), one.components().cmp(two.components()));
+            }
+        }
+    }
+
     #[test]
     fn knows_parent_and_name() {
         assert_eq!(path(b"a/b").parent(), Some(path(b"a")));
@@ -191,6 +212,10 @@ mod tests {
         assert_eq!(EntryPath::root().join(OsStr::new("a")).unwrap(), path(b"a"));
         assert!(path(b"a/b").is_within(&path(b"a")) && path(b"a").is_within(&EntryPath::root()));
         assert!(!path(b"ab").is_within(&path(b"a")));
+        assert!(path(b"a").holds(&path(b"a/b")) && EntryPath::root().holds(&path(b"a")));
+        for other in [&b"a"[..], b"a/b/c", b"ab", b"", b"b"] {
+            assert!(!path(b"a").holds(&path(other)), "{other:?}");
+        }
         assert_eq!(path(b"\xffb\x1b\xc3\xbc").to_string(), "\\xffb\\u{1b}ü");
     }
 }

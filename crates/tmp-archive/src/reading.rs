@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use tmp_core::{Digest, digest::Hasher};
+use tmp_core::{Digest, digest::Hasher, module::Attributes};
 use tmp_disk::{At, Disk, Extent, OpenFile, Stat};
 
-use crate::{ArchiveError, Content, EntryPath, object::PIECE, produce::Shelf, walk::same};
+use crate::{ArchiveError, Content, EntryPath, FileEntry, object::PIECE, walk::same};
 
 /// What reading extended attributes is called in errors.
 pub(crate) const XATTRS: &str = "read the extended attributes of";
@@ -18,17 +18,48 @@ pub(crate) struct Reading {
     extents: Option<Vec<Extent>>,
     offset: u64,
     hasher: Hasher,
-    pieces: Vec<Option<Digest>>,
-    buffer: Vec<u8>,
     retried: bool,
+}
+
+/// What reading on came to.
+pub(crate) enum Next {
+    /// The next piece; `None` for one that lies wholly in a hole.
+    Piece(Option<Vec<u8>>),
+    /// It changed and is begun again: the pieces so far are of no use.
+    Again,
+    /// There are no more pieces, and it did not change meanwhile.
+    End(Box<ReadFile>),
 }
 
 /// A file that was read whole, and did not change meanwhile.
 pub(crate) struct ReadFile {
     pub(crate) stat: Stat,
     pub(crate) xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
-    pub(crate) content: Content,
-    pub(crate) extents: Option<Vec<Extent>>,
+    extents: Option<Vec<Extent>>,
+    hasher: Hasher,
+}
+
+impl ReadFile {
+    /// What a snapshot says of it, given its pieces.
+    pub(crate) fn entry(self, pieces: Vec<Option<Digest>>) -> (Stat, FileEntry) {
+        let digest = match pieces.as_slice() {
+            [Some(digest)] => *digest,
+            _ => self.hasher.finish(),
+        };
+        let entry = FileEntry {
+            content: Content::new(digest, self.stat.size, pieces),
+            extents: self.extents,
+            attributes: attributes(&self.stat, self.xattrs),
+            links: self.stat.links,
+            link_group: None,
+        };
+        (self.stat, entry)
+    }
+}
+
+/// What a snapshot says of attributes.
+pub(crate) fn attributes(stat: &Stat, xattrs: BTreeMap<Vec<u8>, Vec<u8>>) -> Attributes {
+    Attributes { mode: stat.mode, uid: stat.uid, gid: stat.gid, mtime: stat.mtime, xattrs }
 }
 
 impl Reading {
@@ -44,8 +75,6 @@ impl Reading {
             extents: holes(extents, stat.size),
             offset: 0,
             hasher: Hasher::new(),
-            pieces: Vec::new(),
-            buffer: Vec::new(),
             retried: false,
         })
     }
@@ -55,37 +84,23 @@ impl Reading {
         self.offset
     }
 
-    /// Reads the next piece; the file once there are no more. One that changed is begun again, once.
-    pub(crate) fn advance(
-        &mut self,
-        disk: &dyn Disk,
-        at: At<'_>,
-        shelf: &mut Shelf<'_>,
-    ) -> Result<Option<ReadFile>, ArchiveError> {
+    /// Reads the next piece. A file that changed is begun again, once.
+    pub(crate) fn next(&mut self, disk: &dyn Disk, at: At<'_>) -> Result<Next, ArchiveError> {
         let rest = self.stat.size.saturating_sub(self.offset);
         if rest == 0 {
             return self.end(disk, at);
         }
         let length = usize::try_from(rest).unwrap_or(usize::MAX).min(PIECE);
-        self.buffer.clear();
-        self.buffer.resize(length, 0);
-        let piece = if self.is_hole(length as u64) {
-            None
-        } else if self.fill(disk)? {
-            Some(shelf.put(&self.buffer)?)
-        } else {
+        let mut bytes = vec![0; length];
+        let hole = self.is_hole(length as u64);
+        if !hole && !self.fill(disk, &mut bytes)? {
             return self.again(disk, at);
-        };
-        if self.is_long() || piece.is_none() {
-            self.hasher.update(&self.buffer);
         }
-        self.pieces.push(piece);
+        if self.stat.size > PIECE as u64 || hole {
+            self.hasher.update(&bytes);
+        }
         self.offset += length as u64;
-        Ok(None)
-    }
-
-    fn is_long(&self) -> bool {
-        self.stat.size > PIECE as u64
+        Ok(Next::Piece((!hole).then_some(bytes)))
     }
 
     fn is_hole(&self, length: u64) -> bool {
@@ -96,9 +111,8 @@ impl Reading {
     }
 
     /// Fills the buffer; `false` where the file is shorter than it was.
-    fn fill(&mut self, disk: &dyn Disk) -> Result<bool, ArchiveError> {
+    fn fill(&self, disk: &dyn Disk, mut rest: &mut [u8]) -> Result<bool, ArchiveError> {
         let mut offset = self.offset;
-        let mut rest = self.buffer.as_mut_slice();
         while !rest.is_empty() {
             let read =
                 disk.read_at(&self.file, offset, rest).map_err(ArchiveError::disk("read", &self.path))?;
@@ -111,31 +125,26 @@ impl Reading {
         Ok(true)
     }
 
-    fn end(&mut self, disk: &dyn Disk, at: At<'_>) -> Result<Option<ReadFile>, ArchiveError> {
+    fn end(&mut self, disk: &dyn Disk, at: At<'_>) -> Result<Next, ArchiveError> {
         let xattrs = disk.xattrs(at).map_err(ArchiveError::disk(XATTRS, &self.path))?;
         let after = look(disk, at, &self.path)?;
         if !same(&self.stat, &after) {
             return self.again(disk, at);
         }
-        let pieces = std::mem::take(&mut self.pieces);
-        let digest = match pieces.as_slice() {
-            [Some(digest)] => *digest,
-            _ => std::mem::take(&mut self.hasher).finish(),
-        };
-        Ok(Some(ReadFile {
+        Ok(Next::End(Box::new(ReadFile {
             stat: after,
             xattrs,
-            content: Content::new(digest, after.size, pieces),
             extents: self.extents.take(),
-        }))
+            hasher: std::mem::take(&mut self.hasher),
+        })))
     }
 
-    fn again(&mut self, disk: &dyn Disk, at: At<'_>) -> Result<Option<ReadFile>, ArchiveError> {
+    fn again(&mut self, disk: &dyn Disk, at: At<'_>) -> Result<Next, ArchiveError> {
         if self.retried {
             return Err(ArchiveError::Changed { path: self.path.clone() });
         }
         *self = Self { retried: true, ..Self::open(disk, at, self.path.clone())? };
-        Ok(None)
+        Ok(Next::Again)
     }
 }
 

@@ -1,21 +1,29 @@
 //! Putting a snapshot back.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{Receiver, SyncSender, channel, sync_channel},
+    },
+    thread::{self, Scope},
+};
 
 use tmp_core::{
     Mode,
     module::{Attributes, Kind},
     path::RESERVED,
 };
-use tmp_disk::{
-    At, Dir, Disk, DiskError, Identity, Rename, Stat, Tree, digest_of, remove_tree, set_attributes,
-    write_all_at,
-};
+use tmp_disk::{At, Dir, Stat, Tree};
 
 use crate::{
-    Archive, ArchiveError, Entry, EntryPath, FileEntry, Objects, Snapshot, SnapshotId,
+    Archive, ArchiveError, Entry, EntryPath, FileEntry, Ignored, Snapshot, SnapshotId,
     parents::Parents,
-    reading::{holes, runs},
+    placer::{Placer, settle},
+    stat_cache::StatCache,
+    survey::workers,
+    trusted::Trusted,
     walk::{locate, roots},
 };
 
@@ -39,6 +47,15 @@ pub struct Restored {
     pub bytes: u64,
 }
 
+/// What a restore over a live tree has to know.
+#[derive(Debug)]
+pub struct Beside<'a> {
+    /// Paths that are left alone beside those that the snapshot ignores.
+    pub ignored: &'a Ignored,
+    /// Where the stat cache of the tree lies, if it has one.
+    pub cache: Option<At<'a>>,
+}
+
 impl Archive {
     /// Makes the selected paths of a tree what the snapshot says, in an empty root or over what stands
     /// there: what is right is kept, what was absent is removed, and so is what an archived directory
@@ -47,7 +64,7 @@ impl Archive {
     /// names. Durable on return. `progress` is told entries and bytes so far.
     ///
     /// With a `staging` directory, on the tree's own mount and outside of what is restored, a file or
-    /// symlink that replaces another is made there as `tmp-archive-restore` and renamed into place;
+    /// symlink that replaces another is made there as `tmp-archive-restore-…` and renamed into place;
     /// without, the other is removed first.
     ///
     /// # Errors
@@ -61,6 +78,24 @@ impl Archive {
         staging: Option<&Dir>,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Restored, ArchiveError> {
+        let beside = Beside { ignored: &Ignored::default(), cache: None };
+        self.restore_beside(id, selection, to, staging, &beside, progress)
+    }
+
+    /// The same over a live tree: what is ignored, now or when the snapshot was made, is left alone, and so
+    /// are the directories that hold it; what a stat cache vouches for is not read.
+    ///
+    /// # Errors
+    /// As [`Archive::restore`].
+    pub fn restore_beside(
+        &self,
+        id: &SnapshotId,
+        selection: &Selection,
+        to: &Tree,
+        staging: Option<&Dir>,
+        beside: &Beside<'_>,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Restored, ArchiveError> {
         let snapshot = self.read(id)?;
         let selected = match selection {
             Selection::All => snapshot.info.roots.clone(),
@@ -69,56 +104,63 @@ impl Archive {
         if let Some(path) = selected.iter().find(|path| !snapshot.info.covers(path)) {
             return Err(ArchiveError::NotCovered { id: *id, path: path.clone() });
         }
-        let mut restore = Restore {
-            disk: &**to.disk(),
-            tree: to,
-            staging,
-            snapshot: &snapshot,
-            objects: self.objects(&snapshot.info)?,
-            parents: Parents::new(to),
-            kept: HashSet::new(),
-            groups: HashMap::new(),
-            directories: BTreeMap::new(),
-            restored: Restored::default(),
-        };
+        let mut groups: HashMap<u64, Vec<&EntryPath>> = HashMap::new();
         for (path, entry) in &snapshot.entries {
             if let Entry::File(FileEntry { link_group: Some(group), .. }) = entry
                 && selected.iter().any(|root| path.is_within(root))
             {
-                restore.groups.entry(*group).or_default().push(path);
+                groups.entry(*group).or_default().push(path);
             }
         }
-        for root in &selected {
-            restore.root(root, progress)?;
-        }
+        let globs = snapshot.info.ignored.iter().chain(beside.ignored.globs());
+        let ignored = Ignored::new(globs.cloned())?;
+        let cache = beside.cache.and_then(|at| StatCache::read(&**to.disk(), at));
+        let trusted = cache.map(|cache| Trusted::new(self, &snapshot, &cache)).unwrap_or_default();
+        let objects = self.objects(&snapshot.info)?;
+        let placer = Placer::new(to, staging, objects, groups, ignored, trusted);
+        let mut restore = Restore {
+            placer: &placer,
+            snapshot: &snapshot,
+            parents: Parents::new(to),
+            directories: BTreeMap::new(),
+            links: Vec::new(),
+            entries: 0,
+        };
+        thread::scope(|scope| {
+            let mut hands = Hands::start(scope, &placer);
+            for root in &selected {
+                restore.root(root, &mut hands, progress)?;
+            }
+            hands.finish()
+        })?;
         restore.finish()
     }
 }
 
 struct Restore<'a> {
-    disk: &'a dyn Disk,
-    tree: &'a Tree,
-    staging: Option<&'a Dir>,
+    placer: &'a Placer<'a>,
     snapshot: &'a Snapshot,
-    objects: Objects<'a>,
     parents: Parents<'a>,
-    /// Files that were left where they are.
-    kept: HashSet<Identity>,
-    /// The selected names of each hard-link group.
-    groups: HashMap<u64, Vec<&'a EntryPath>>,
     /// Directories, whose attributes are set last.
     directories: BTreeMap<EntryPath, &'a Attributes>,
-    restored: Restored,
+    /// Further names of files, which are made when these are in place.
+    links: Vec<(&'a EntryPath, &'a Entry)>,
+    entries: u64,
 }
 
 impl<'a> Restore<'a> {
-    fn root(&mut self, root: &EntryPath, progress: &mut dyn FnMut(u64, u64)) -> Result<(), ArchiveError> {
+    fn root(
+        &mut self,
+        root: &EntryPath,
+        hands: &mut Hands<'a>,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<(), ArchiveError> {
         let snapshot = self.snapshot;
         if matches!(snapshot.entry(root), None | Some(Entry::Absent)) {
-            if let Some((dir, name)) = locate(self.tree, root)? {
-                remove_tree(self.disk, At::new(&dir, &name))?;
+            if let Some((dir, name)) = locate(self.placer.tree, root)? {
+                self.placer.clear(root, At::new(&dir, &name))?;
             }
-            self.restored.entries += 1;
+            self.entries += 1;
         } else {
             for path in self.parents.make(root)? {
                 if let Some(Entry::Directory { attributes }) = snapshot.entries.get(&path) {
@@ -126,215 +168,174 @@ impl<'a> Restore<'a> {
                 }
             }
             let below = snapshot.entries.range(root.clone()..);
+            let mut alone: Option<&EntryPath> = None;
             for (path, entry) in below.take_while(|(path, _)| path.is_within(root)) {
-                self.entry(path, entry)?;
-                self.restored.entries += 1;
-                progress(self.restored.entries, self.restored.bytes);
+                if alone.is_some_and(|alone| path.is_within(alone)) {
+                    continue;
+                }
+                if self.placer.leaves_alone(path) {
+                    alone = Some(path);
+                    continue;
+                }
+                self.entry(path, entry, hands)?;
+                self.entries += 1;
+                progress(self.entries, self.placer.bytes.load(Ordering::Relaxed));
             }
         }
         Ok(())
     }
 
-    fn entry(&mut self, path: &EntryPath, entry: &'a Entry) -> Result<(), ArchiveError> {
-        let dir = self.parents.of(path)?;
-        let at = At::new(&dir, path.name());
-        let found = self.disk.stat(at).map_err(ArchiveError::disk("look at", path))?;
+    fn entry(
+        &mut self,
+        path: &'a EntryPath,
+        entry: &'a Entry,
+        hands: &mut Hands<'a>,
+    ) -> Result<(), ArchiveError> {
         match entry {
             Entry::Absent => Ok(()),
             Entry::Directory { attributes } => {
                 self.directories.insert(path.clone(), attributes);
+                let dir = self.parents.of(path)?;
+                let at = At::new(&dir, path.name());
+                let found = self.placer.disk.stat(at).map_err(ArchiveError::disk("look at", path))?;
                 self.directory(path, at, found)
             }
-            Entry::Symlink { target, attributes } => self.symlink(at, found, target, attributes),
-            Entry::File(file) => {
-                let first = file.link_group.and_then(|group| self.groups.get(&group)?.first().copied());
-                match first {
-                    Some(first) if first != path => self.link(first, at, found),
-                    _ => self.file(path, at, found, file),
+            Entry::Symlink { .. } | Entry::File(_) => {
+                if self.placer.first_name(path, entry).is_some() {
+                    self.links.push((path, entry));
+                    Ok(())
+                } else {
+                    hands.give(path, entry)
                 }
             }
         }
     }
 
-    fn directory(&mut self, path: &EntryPath, at: At<'_>, found: Option<Stat>) -> Result<(), ArchiveError> {
+    fn directory(&self, path: &EntryPath, at: At<'_>, found: Option<Stat>) -> Result<(), ArchiveError> {
         match found {
             Some(stat) if stat.kind == Kind::Directory => {
                 if stat.mode.bits() & 0o700 != 0o700 {
-                    self.disk.set_mode(at, PRIVATE).map_err(ArchiveError::disk("open up", path))?;
+                    self.placer.disk.set_mode(at, PRIVATE).map_err(ArchiveError::disk("open up", path))?;
                 }
                 self.remove_others(path, at)
             }
             found => {
                 if found.is_some() {
-                    self.disk.remove_file(at).map_err(ArchiveError::disk("remove", path))?;
+                    self.placer.disk.remove_file(at).map_err(ArchiveError::disk("remove", path))?;
                 }
-                self.disk.create_dir(at, PRIVATE).map_err(ArchiveError::disk("create", path))
+                self.placer.disk.create_dir(at, PRIVATE).map_err(ArchiveError::disk("create", path))
             }
         }
     }
 
     /// Removes what the archived directory did not hold.
     fn remove_others(&self, path: &EntryPath, at: At<'_>) -> Result<(), ArchiveError> {
-        let dir = self.disk.open_dir(at.dir, at.name).map_err(ArchiveError::disk("enter", path))?;
-        for name in self.disk.list(&dir).map_err(ArchiveError::disk("list", path))? {
+        let dir = self.placer.disk.open_dir(at.dir, at.name).map_err(ArchiveError::disk("enter", path))?;
+        for name in self.placer.disk.list(&dir).map_err(ArchiveError::disk("list", path))? {
             let work = *path == EntryPath::root() && name.eq_ignore_ascii_case(RESERVED);
-            let archived = path.join(&name).is_ok_and(|path| self.snapshot.entries.contains_key(&path));
-            if !work && !archived {
-                remove_tree(self.disk, At::new(&dir, &name))?;
+            let inner = path
+                .join(&name)
+                .map_err(|error| ArchiveError::Name { path: path.clone(), fault: error.to_string() })?;
+            if !work && !self.snapshot.entries.contains_key(&inner) {
+                self.placer.clear(&inner, At::new(&dir, &name))?;
             }
         }
         Ok(())
     }
 
-    fn symlink(
-        &mut self,
-        at: At<'_>,
-        found: Option<Stat>,
-        target: &[u8],
-        attributes: &Attributes,
-    ) -> Result<(), ArchiveError> {
-        let right = found.is_some_and(|stat| stat.kind == Kind::Symlink && stat.links == 1)
-            && self.disk.read_link(at).map_err(DiskError::at("read the link", at.name))? == target;
-        if right {
-            return Ok(set_attributes(self.disk, at, Kind::Symlink, attributes)?);
-        }
-        self.place(at, found, &mut |disk, at| {
-            disk.create_symlink(at, target).map_err(DiskError::at("create", at.name))?;
-            Ok(set_attributes(disk, at, Kind::Symlink, attributes)?)
-        })
-    }
-
-    fn file(
-        &mut self,
-        path: &EntryPath,
-        at: At<'_>,
-        found: Option<Stat>,
-        file: &FileEntry,
-    ) -> Result<(), ArchiveError> {
-        if let Some(stat) = found
-            && self.is_right(path, at, &stat, file)?
-        {
-            self.kept.insert(stat.identity);
-            return Ok(set_attributes(self.disk, at, Kind::File, &file.attributes)?);
-        }
-        let objects = &self.objects;
-        self.place(at, found, &mut |disk, at| {
-            write(disk, at, path, file, objects)?;
-            Ok(set_attributes(disk, at, Kind::File, &file.attributes)?)
-        })?;
-        self.restored.written += 1;
-        self.restored.bytes += file.content.size;
-        Ok(())
-    }
-
-    /// Whether a file has the archived bytes already and is not one file with another that was kept.
-    fn is_right(
-        &self,
-        path: &EntryPath,
-        at: At<'_>,
-        stat: &Stat,
-        file: &FileEntry,
-    ) -> Result<bool, ArchiveError> {
-        let alike =
-            stat.kind == Kind::File && stat.size == file.content.size && !self.kept.contains(&stat.identity);
-        if !alike || !self.has_right_links(path, stat, file)? {
-            return Ok(false);
-        }
-        let read = || {
-            let open = self.disk.open_file(at)?;
-            let holes = holes(self.disk.extents(&open, stat.size)?, stat.size);
-            Ok(holes.is_some() == file.extents.is_some()
-                && digest_of(self.disk, &open)?.0 == file.content.digest)
-        };
-        read().map_err(ArchiveError::disk("read", path))
-    }
-
-    /// Whether a file has as many names outside of the selection as it had.
-    fn has_right_links(&self, path: &EntryPath, stat: &Stat, file: &FileEntry) -> Result<bool, ArchiveError> {
-        let itself = [path];
-        let group = file.link_group.and_then(|group| self.groups.get(&group));
-        let names = group.map_or(&itself[..], Vec::as_slice);
-        let mut here = 0;
-        for name in names {
-            let Some((dir, last)) = locate(self.tree, name)? else { continue };
-            let found = self.disk.stat(At::new(&dir, &last)).map_err(ArchiveError::disk("look at", name))?;
-            here += u64::from(found.is_some_and(|found| found.identity == stat.identity));
-        }
-        Ok(stat.links.checked_sub(here) == file.links.checked_sub(names.len() as u64))
-    }
-
-    /// Makes another name of a file that was restored before.
-    fn link(&mut self, first: &EntryPath, at: At<'_>, found: Option<Stat>) -> Result<(), ArchiveError> {
-        let missing = || ArchiveError::Changed { path: first.clone() };
-        let (dir, name) = locate(self.tree, first)?.ok_or_else(missing)?;
-        let from = At::new(&dir, &name);
-        let stat = self.disk.stat(from).map_err(ArchiveError::disk("look at", first))?;
-        let stat = stat.ok_or_else(missing)?;
-        if found.is_some_and(|found| found.identity == stat.identity) {
-            return Ok(());
-        }
-        self.place(at, found, &mut |disk, at| {
-            disk.create_link(from, at).map_err(DiskError::at("link", at.name))?;
-            Ok(())
-        })
-    }
-
-    /// Makes something at a place, beside it first where something else stands there.
-    fn place(
-        &self,
-        at: At<'_>,
-        found: Option<Stat>,
-        make: &mut dyn FnMut(&dyn Disk, At<'_>) -> Result<(), ArchiveError>,
-    ) -> Result<(), ArchiveError> {
-        let (Some(stat), Some(staging)) = (found, self.staging) else {
-            remove_tree(self.disk, at)?;
-            return make(self.disk, at);
-        };
-        let beside = At::new(staging, STAGED);
-        remove_tree(self.disk, beside)?;
-        make(self.disk, beside)?;
-        if stat.kind == Kind::Directory {
-            remove_tree(self.disk, at)?;
-        }
-        self.disk.rename(beside, at, Rename::Replace).map_err(DiskError::at("put in place", at.name))?;
-        Ok(())
-    }
-
     /// Sets the attributes of directories, innermost first, and makes everything durable.
-    fn finish(self) -> Result<Restored, ArchiveError> {
-        for (path, attributes) in self.directories.iter().rev() {
-            let place = locate(self.tree, path)?;
-            let (dir, name) = place.ok_or_else(|| ArchiveError::Changed { path: path.clone() })?;
-            set_attributes(self.disk, At::new(&dir, &name), Kind::Directory, attributes)?;
+    fn finish(mut self) -> Result<Restored, ArchiveError> {
+        let (disk, tree) = (self.placer.disk, self.placer.tree);
+        for (path, entry) in &self.links {
+            self.placer.put(path, entry, &mut self.parents)?;
         }
-        self.disk
-            .sync_all(self.tree.root())
-            .map_err(ArchiveError::disk("make durable", &EntryPath::root()))?;
-        Ok(self.restored)
+        for (path, attributes) in self.directories.iter().rev() {
+            let place = locate(tree, path)?;
+            let (dir, name) = place.ok_or_else(|| ArchiveError::Changed { path: path.clone() })?;
+            settle(disk, At::new(&dir, &name), Kind::Directory, attributes)?;
+        }
+        disk.sync_all(tree.root()).map_err(ArchiveError::disk("make durable", &EntryPath::root()))?;
+        let count = |number: &AtomicU64| number.load(Ordering::Relaxed);
+        let (written, bytes) = (count(&self.placer.written), count(&self.placer.bytes));
+        Ok(Restored { entries: self.entries, written, bytes })
     }
+}
+
+/// The threads that put files in their places.
+struct Hands<'a> {
+    work: SyncSender<Batch<'a>>,
+    batch: Batch<'a>,
+    failures: Receiver<ArchiveError>,
+}
+
+/// Entries that a thread is given at a time.
+type Batch<'a> = Vec<(&'a EntryPath, &'a Entry)>;
+
+/// How many entries that is.
+const BATCH: usize = 32;
+
+/// How many batches wait at most.
+const WAITING: usize = 16;
+
+impl<'a> Hands<'a> {
+    fn start<'s>(scope: &'s Scope<'s, 'a>, placer: &'a Placer<'a>) -> Self {
+        let (work, todo) = sync_channel::<Batch<'a>>(WAITING);
+        let (failed, failures) = channel();
+        let todo = Arc::new(Mutex::new(todo));
+        for _ in 0..workers() {
+            let (todo, failed) = (Arc::clone(&todo), failed.clone());
+            scope.spawn(move || {
+                let mut parents = Parents::new(placer.tree);
+                loop {
+                    let next = todo.lock().unwrap_or_else(PoisonError::into_inner).recv();
+                    let Ok(batch) = next else { return };
+                    for (path, entry) in batch {
+                        if let Err(error) = placer.put(path, entry, &mut parents) {
+                            // Whoever waits for it may have gone.
+                            let _ = failed.send(error);
+                            return;
+                        }
+                    }
+                }
+            });
+        }
+        Self { work, batch: Vec::new(), failures }
+    }
+
+    fn give(&mut self, path: &'a EntryPath, entry: &'a Entry) -> Result<(), ArchiveError> {
+        self.batch.push((path, entry));
+        if self.batch.len() < BATCH { Ok(()) } else { self.send() }
+    }
+
+    fn send(&mut self) -> Result<(), ArchiveError> {
+        if let Ok(error) = self.failures.try_recv() {
+            return Err(error);
+        }
+        let sent = self.work.send(std::mem::take(&mut self.batch));
+        match (sent, self.failures.try_recv()) {
+            (_, Ok(error)) => Err(error),
+            (Ok(()), Err(_)) => Ok(()),
+            (Err(_), Err(_)) => Err(died()),
+        }
+    }
+
+    /// Waits until everything is in its place.
+    fn finish(mut self) -> Result<(), ArchiveError> {
+        if !self.batch.is_empty() {
+            self.send()?;
+        }
+        drop(self.work);
+        // Ends when every thread has ended.
+        match self.failures.recv() {
+            Ok(error) => Err(error),
+            Err(_) => Ok(()),
+        }
+    }
+}
+
+fn died() -> ArchiveError {
+    ArchiveError::store("restore from", "packs")(std::io::Error::other("a thread died"))
 }
 
 /// The mode of what is not finished.
-const PRIVATE: Mode = Mode::from_bits(0o700);
-
-/// The name in the staging directory of what is about to be put in place.
-const STAGED: &str = "tmp-archive-restore";
-
-fn write(
-    disk: &dyn Disk,
-    at: At<'_>,
-    path: &EntryPath,
-    file: &FileEntry,
-    objects: &Objects<'_>,
-) -> Result<(), ArchiveError> {
-    let open = disk.create_file(at, PRIVATE).map_err(ArchiveError::disk("create", path))?;
-    objects.each_piece(&file.content, &mut |offset, length, bytes| {
-        let Some(bytes) = bytes else { return Ok(()) };
-        for (begin, run) in runs(file.extents.as_deref(), offset, length) {
-            let run = bytes.get(run).unwrap_or_default();
-            write_all_at(disk, &open, begin, run).map_err(ArchiveError::disk("write", path))?;
-        }
-        Ok(())
-    })?;
-    disk.set_len(&open, file.content.size).map_err(ArchiveError::disk("set the length of", path))
-}
+pub(crate) const PRIVATE: Mode = Mode::from_bits(0o700);

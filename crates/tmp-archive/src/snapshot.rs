@@ -9,10 +9,13 @@ use tmp_core::{
     enhancement::DatabaseEngine,
 };
 
-use crate::{ArchiveError, Content, Entry, EntryPath, SnapshotId};
+use crate::{ArchiveError, Content, Entry, EntryPath, PIECE, SnapshotId};
 
 /// The version of the document this release writes.
-pub(crate) const SCHEMA: &str = "tmp/snapshot/v1";
+pub(crate) const SCHEMA: &str = "tmp/snapshot/v2";
+
+/// The version before, which is read still.
+const FIRST: &str = "tmp/snapshot/v1";
 
 /// A snapshot with all its entries.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +38,7 @@ impl Snapshot {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SnapshotInfo {
-    /// `tmp/snapshot/v1`.
+    /// `tmp/snapshot/v2`, or `v1` of a snapshot that an earlier release made.
     pub schema: String,
     /// Its id.
     pub id: SnapshotId,
@@ -58,14 +61,36 @@ pub struct SnapshotInfo {
     pub made: OffsetDateTime,
     /// The paths it covers with everything below; sorted, none within another.
     pub roots: Vec<EntryPath>,
+    /// Globs of what below them was left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignored: Vec<String>,
     /// Its databases, by name.
     pub databases: Vec<ArchivedDatabase>,
     /// Its entries: JSON Lines.
-    pub manifest: Content,
-    /// The packs that hold its objects, sorted.
+    pub manifest: Manifest,
+    /// The packs that held its objects when it was made, sorted. Pruning may have moved some since.
     pub packs: Vec<String>,
     /// What it comes to.
     pub totals: Totals,
+}
+
+/// Where a manifest is: objects that follow each other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// How many bytes it has.
+    pub size: u64,
+    /// Its pieces in order, each with its length in bytes.
+    pub pieces: Vec<(Digest, u32)>,
+}
+
+impl Manifest {
+    /// What is wrong with it, if anything.
+    fn fault(&self) -> Option<&'static str> {
+        let sum: u64 = self.pieces.iter().map(|(_, length)| u64::from(*length)).sum();
+        let sound = sum == self.size && self.pieces.iter().all(|(_, length)| *length as usize <= PIECE);
+        (!sound).then_some("the pieces of its manifest do not make up its size")
+    }
 }
 
 /// What a document of any version says.
@@ -113,18 +138,37 @@ impl SnapshotInfo {
         }
         let parse = |error: serde_json::Error| damaged(&error.to_string());
         let Schema { schema } = serde_json::from_slice(json).map_err(parse)?;
-        if schema != SCHEMA {
-            return Err(ArchiveError::UnknownVersion { name: name.to_owned(), found: schema, known: SCHEMA });
-        }
-        let info: Self = serde_json::from_slice(json).map_err(parse)?;
+        let info: Self = match schema.as_str() {
+            SCHEMA => serde_json::from_slice(json).map_err(parse)?,
+            FIRST => first(json).map_err(parse)?.ok_or_else(|| damaged("it has an impossible manifest"))?,
+            _ => {
+                let name = name.to_owned();
+                return Err(ArchiveError::UnknownVersion { name, found: schema, known: SCHEMA });
+            }
+        };
         if info.id != *id {
             return Err(damaged("it is the document of another snapshot"));
         }
-        let contents = info.databases.iter().map(|database| &database.content);
-        let fault = contents.chain([&info.manifest]).find_map(Content::fault);
+        let mut contents = info.databases.iter().map(|database| &database.content);
+        let fault = contents.find_map(Content::fault).or_else(|| info.manifest.fault());
         fault.map_or(Ok(()), |fault| Err(damaged(fault)))?;
         Ok(info)
     }
+}
+
+/// Reads a document of version 1, whose manifest is a content like any other: a piece ends at every
+/// [`PIECE`] bytes.
+fn first(json: &[u8]) -> serde_json::Result<Option<SnapshotInfo>> {
+    let mut document: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(json)?;
+    let content: Content = serde_json::from_value(document.remove("manifest").unwrap_or_default())?;
+    if content.fault().is_some() {
+        return Ok(None);
+    }
+    let piece = |(digest, length): (Option<Digest>, usize)| Some((digest?, u32::try_from(length).ok()?));
+    let Some(pieces) = content.pieces().map(piece).collect() else { return Ok(None) };
+    let manifest = Manifest { size: content.size, pieces };
+    document.insert("manifest".to_owned(), serde_json::to_value(manifest)?);
+    serde_json::from_value(document.into()).map(Some)
 }
 
 /// How much of a system a snapshot covers.
@@ -195,7 +239,8 @@ mod tests {
                 content: content((1 << 20) + 1, vec![Some(Digest::of(b"a")), Some(Digest::of(b"b"))]),
                 fingerprint: Some(fingerprint),
             }],
-            manifest: content(90, vec![Some(Digest::of(b""))]),
+            ignored: vec!["var/**".to_owned()],
+            manifest: Manifest { size: 90, pieces: vec![(Digest::of(b""), 60), (Digest::of(b"m"), 30)] },
             packs: vec!["packs/x-0".to_owned()],
             totals: Totals { entries: 1, bytes: 2, new_objects: 3, new_bytes: 4 },
         }

@@ -5,7 +5,7 @@ use std::{ffi::OsString, io::ErrorKind, os::unix::ffi::OsStrExt as _};
 use tmp_core::{module::Kind, path::RESERVED};
 use tmp_disk::{At, Dir, Disk, Stat, Tree};
 
-use crate::{ArchiveError, EntryPath};
+use crate::{ArchiveError, EntryPath, Ignored};
 
 /// What stands at a path.
 #[derive(Debug)]
@@ -36,6 +36,7 @@ impl Here {
 pub(crate) struct Walk<'a> {
     tree: &'a Tree,
     roots: std::vec::IntoIter<EntryPath>,
+    ignored: Ignored,
     open: Vec<Level>,
 }
 
@@ -61,8 +62,8 @@ pub(crate) fn same(before: &Stat, after: &Stat) -> bool {
 }
 
 impl<'a> Walk<'a> {
-    pub(crate) fn new(tree: &'a Tree, roots: Vec<EntryPath>) -> Self {
-        Self { tree, roots: roots.into_iter(), open: Vec::new() }
+    pub(crate) fn new(tree: &'a Tree, roots: Vec<EntryPath>, ignored: Ignored) -> Self {
+        Self { tree, roots: roots.into_iter(), ignored, open: Vec::new() }
     }
 
     fn disk(&self) -> &'a dyn Disk {
@@ -83,6 +84,9 @@ impl<'a> Walk<'a> {
                 .path
                 .join(&name)
                 .map_err(|error| ArchiveError::Name { path: level.path.clone(), fault: error.to_string() })?;
+            if self.ignored.has(path.as_bytes()) {
+                continue;
+            }
             let (dir, within) = (level.dir.clone(), level.path.clone());
             let stat =
                 self.disk().stat(At::new(&dir, &name)).map_err(ArchiveError::disk("look at", &path))?;

@@ -70,8 +70,12 @@ pub(crate) enum Command {
     Check(command::check::Check),
     /// Package an enhancement as a trigger file
     Package(command::package::Package),
+    /// Write an enhancement from what another tool has
+    Import(command::import::Import),
     /// Show what a trigger file holds, after checking it whole
     Inspect(command::inspect::Inspect),
+    /// Prove the way back of an enhancement on a throw-away clone of a site
+    Rehearse(command::rehearse::Rehearse),
     /// Show what a trigger file would do here, and the way back; change nothing
     Plan(command::plan::Plan),
     /// Migrate one trigger file

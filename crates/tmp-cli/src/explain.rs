@@ -4,7 +4,8 @@ use tmp_trigger::Rule;
 
 use crate::rules;
 
-/// The rules of descriptions and trigger files, of the command line, and of plans.
+/// The rules of descriptions and trigger files, of the command line, of plans, and of rehearsals.
 pub(crate) fn rules() -> impl Iterator<Item = &'static Rule> {
-    tmp_trigger::rules().iter().chain(rules::ALL.iter().copied()).chain(rules::PLAN.iter().copied())
+    let own = [rules::ALL, rules::PLAN, rules::atomic::ALL, rules::REHEARSAL];
+    tmp_trigger::rules().iter().chain(own.into_iter().flatten().copied())
 }

@@ -89,6 +89,17 @@ impl Failure {
         failure
     }
 
+    /// With another message; the one it had is the first of its causes.
+    pub(crate) fn told_as(mut self, message: impl Into<String>) -> Self {
+        let text = std::mem::replace(&mut self.message, message.into());
+        let source = self.source.take().map(|source| {
+            let text = source.to_string();
+            Box::new(Cause { source: chain(source.as_ref(), &text).map(Box::new), text })
+        });
+        self.source = Some(Box::new(Cause { text, source }));
+        self
+    }
+
     /// With how to mend it.
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());

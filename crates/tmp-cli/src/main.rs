@@ -21,6 +21,7 @@ mod exit;
 mod explain;
 mod failure;
 mod files;
+mod git;
 mod in_place;
 mod journals;
 mod mistakes;

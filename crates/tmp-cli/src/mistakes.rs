@@ -9,13 +9,12 @@ use crate::{
     failure::{Excerpt, Failure, Fault},
 };
 
-/// A failure that tells every mistake. The files they name are read again for the lines; one that
-/// cannot be read is shown without.
-pub(crate) fn failure(mistakes: &Mistakes) -> Failure {
+/// A failure that tells every mistake. The files they name are read again for the lines, by `read`; one that cannot be read is shown without.
+pub(crate) fn failure(mistakes: &Mistakes, read: &dyn Fn(&str) -> Option<String>) -> Failure {
     let mut texts: BTreeMap<&str, Option<Arc<String>>> = BTreeMap::new();
     let mut faults = Vec::new();
     for mistake in mistakes {
-        let text = texts.entry(&mistake.file).or_insert_with(|| text(&mistake.file).map(Arc::new));
+        let text = texts.entry(&mistake.file).or_insert_with(|| read(&mistake.file).map(Arc::new));
         let excerpt =
             text.as_ref().and_then(|text| Excerpt::new(&mistake.file, text, mistake.line, mistake.column));
         let mut message = mistake.message.clone();
@@ -50,7 +49,8 @@ fn place(mistake: &tmp_trigger::Mistake) -> String {
     }
 }
 
-fn text(file: &str) -> Option<String> {
+/// The text of a file on the disk.
+pub(crate) fn text(file: &str) -> Option<String> {
     // Opening a FIFO would wait for a writer.
     if !std::fs::metadata(file).ok()?.is_file() {
         return None;

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, atomic::AtomicBool};
 
+use tmp_archive::ArchiveError;
 use tmp_core::{
     database::{Database, DatabaseError},
     outcome::Outcome,
@@ -36,6 +37,7 @@ pub(crate) fn workplace(config: &Config, site: &Site) -> Workplace {
             url: site.url.clone(),
             ignore: site.ignore.clone(),
             ephemeral: site.ephemeral,
+            switch: site.switch,
         },
         state: config.state.value.clone(),
         disk: disk(),
@@ -58,7 +60,9 @@ pub(crate) fn databases(site: &Site) -> Vec<Box<dyn Database>> {
 pub(crate) fn open(workplace: Workplace) -> Result<Opened, Failure> {
     Engine::open(workplace).map_err(|error| {
         let (exit, help) = match &error {
-            OpenError::Locked { .. } => (Exit::NotNow, "try again when it has ended"),
+            OpenError::Locked { .. } | OpenError::Archive(ArchiveError::Held { .. }) => {
+                (Exit::NotNow, "try again when it has ended")
+            }
             OpenError::Probe(_) => {
                 (Exit::PreCheck, "put the root and its work directory on a local disk: ext4, XFS, btrfs")
             }
@@ -101,6 +105,10 @@ pub(crate) fn stopped(error: EngineError) -> Failure {
         EngineError::NotReady { .. } => (Exit::PreCheck, "nothing was changed; see `tmp doctor`"),
         EngineError::Unresolved { .. } => {
             (Exit::RollbackFailed, "the target stays blocked; put it right and resolve again")
+        }
+        EngineError::NoExchange { .. } => {
+            let help = "put the root on ext4, XFS or btrfs, or write `switch: files` for the site";
+            return Failure::caused(Exit::PreCheck, error).rule("atomic-exchange").help(help);
         }
         _ => (Exit::Error, "what was reached is in the journal; `tmp recover` settles it"),
     };

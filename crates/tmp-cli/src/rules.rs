@@ -1,5 +1,7 @@
 //! The rules of `tmp.yaml`, of the command line and of plans, for `tmp explain`.
 
+pub(crate) mod atomic;
+
 use tmp_trigger::Rule;
 
 /// What is refused until a release does it.
@@ -52,16 +54,59 @@ pub(crate) static ALL: &[&Rule] = &[
         id: "exit-codes",
         title: "What the exit codes of tmp mean",
         explanation: "0 done, or nothing to do. 1 unexpected error. 2 wrong usage. 3 input invalid: a file, a trigger, a \
-             digest. 4 not permitted: a confirmation is missing. 5 a check before the migration failed; the \
-             target was not touched. 6 differences found (with --exit-code). 10 failed and rolled back; the \
+             digest. 4 not permitted: a confirmation is missing. 5 a check before the migration failed, \
+             or a rehearsal did not prove the way back; the target was not touched. 6 differences found (with --exit-code). 10 failed and rolled back; the \
              target is proven to be as it was. 11 the rollback failed; a person is needed. 12 in doubt: \
              a fact is missing, such as the answer of a database, and TMP stopped there; the report says what is \
              missing and what was undone before. Recover again when it can be had. 75 not now; safe to try again.",
     },
     &Rule {
+        id: "git-program",
+        title: "The program git cannot be started",
+        explanation: "`--from-git` and `tmp import git-diff` read repositories with the git of this machine: version 2.30 \
+             or later, found in PATH.",
+    },
+    &Rule {
+        id: "git-repository",
+        title: "There is no git repository that can be read",
+        explanation: "The directory must lie in a clone, or in a bare repository, that git reads for this user: git itself \
+             says what keeps it from that, such as an owner it does not trust (`safe.directory`) or objects \
+             that were never fetched. TMP fetches nothing.",
+    },
+    &Rule {
+        id: "git-label",
+        title: "A label names no commit",
+        explanation: "A label is a tag, a branch or a commit of the repository; a tag goes before whatever else has its \
+             name, and a tag and a branch of one name must be the same commit. A label that begins with '-' is \
+             given as --from-git=-LABEL or as refs/tags/-LABEL. A shallow clone lacks most commits: fetch them.",
+    },
+    &Rule {
+        id: "git-path",
+        title: "A commit does not have the directory",
+        explanation: "The directory is looked up in the commit, not in the working copy: it must have been committed \
+             there, as a directory.",
+    },
+    &Rule {
+        id: "git-difference",
+        title: "Two commits do not differ",
+        explanation: "An enhancement without a change would do nothing. Look with `git diff OLD NEW -- PATH`.",
+    },
+    &Rule {
+        id: "git-content",
+        title: "What a commit has cannot be taken over",
+        explanation: "Contents are taken as git stores them. A pointer of Git LFS is not the content, an object that was not \
+             fetched is not there, and the text of a symlink must be UTF-8.",
+    },
+    &Rule {
+        id: "git-submodule",
+        title: "A submodule is in the way",
+        explanation: "A commit has only the id of a submodule's commit; its files are in another repository. Package or \
+             import them from there.",
+    },
+    &Rule {
         id: "never-overwritten",
         title: "Something is there already",
-        explanation: "`init`, `new`, `archive` and `demo` write new files alone. Remove what is there yourself, or \
+        explanation: "`init`, `new`, `import`, `archive` and `demo` write new files alone. Remove what is there yourself, or \
              name another place.",
     },
     &Rule {
@@ -240,9 +285,9 @@ pub(crate) static PLAN: &[&Rule] = &[
     &Rule {
         id: "no-way-back",
         title: "A part of a migration cannot be taken out later",
-        explanation: "A SQL change that goes back by the archive of the database, or a batch step that wrote something and has \
-             no rollback command. Within the migration the archive takes them back; later it would lose what others \
-             wrote since, so that is left to a person.",
+        explanation: "A batch step wrote something and has no rollback command, or a SQL change has no roll-back script and what \
+             it touched cannot be written as one: a virtual table, or very many rows. Within the migration the \
+             archive takes them back; later it would lose what others wrote since, so that is left to a person.",
     },
     &Rule {
         id: "owner",
@@ -329,5 +374,55 @@ pub(crate) static PLAN: &[&Rule] = &[
         id: "writes-module",
         title: "A batch step's `writes` reaches a module that the enhancement switches",
         explanation: "Putting back what the step wrote would undo the switch. Name in `writes` no module.",
+    },
+];
+
+/// What a rehearsal finds wrong: a rule for each class.
+pub(crate) static REHEARSAL: &[&Rule] = &[
+    &Rule {
+        id: "does-not-apply",
+        title: "A rehearsal: the change itself fails",
+        explanation: "A statement of an apply script fails on the clone, a verify script does not pass, or a check or \
+                      step fails. The migration would be rolled back.",
+    },
+    &Rule {
+        id: "roll-back-empty",
+        title: "A rehearsal: the roll-back changes nothing",
+        explanation: "The change changed something, and after the roll-back script everything is still as the change made \
+                      it. Often the script holds comments only, an IF EXISTS with a typo, or a WHERE that nothing meets.",
+    },
+    &Rule {
+        id: "fails-at-statement",
+        title: "A rehearsal: a statement of the roll-back fails",
+        explanation: "The message has the script, the line, the number of the statement and what the database said. A \
+                      roll-back script undoes the statements of its apply script in the opposite order.",
+    },
+    &Rule {
+        id: "restores-something-else",
+        title: "A rehearsal: after the roll-back the schema or a module is not what it was",
+        explanation: "Each object is named: missing, left over, or different. A table that was rebuilt loses what its new \
+                      definition does not say: defaults, constraints, the order of columns, indexes, triggers. A \
+                      module differs where a command changed more than its `writes` say.",
+    },
+    &Rule {
+        id: "restores-schema-not-data",
+        title: "A rehearsal: after the roll-back rows are not what they were",
+        explanation: "The schema is right, and the tables that are named hold other rows than before. Values that an UPDATE \
+                      or DELETE overwrites are gone unless the change keeps them in a table aside; triggers and the \
+                      sequence of AUTOINCREMENT write rows too. `rollback: archive` brings everything back while \
+                      nobody else has written.",
+    },
+    &Rule {
+        id: "cannot-be-applied-again",
+        title: "A rehearsal: the change gives another result the second time",
+        explanation: "After the way back the change fails, or leads to something else than the first time: the way back \
+                      left a difference that neither schema nor rows show, such as other row numbers or another order. \
+                      Rows that hold the time, or chance, are no such difference.",
+    },
+    &Rule {
+        id: "roll-back-fails",
+        title: "A rehearsal: the engine cannot take the migration back",
+        explanation: "In a real migration this would end with exit code 11 and a person, or with a command of \
+                      `after_rollback` that failed. The message says which.",
     },
 ];

@@ -65,6 +65,27 @@ pub(crate) fn of_system<'a>(
     }
 }
 
+/// The site that is meant as a whole: the named one, else that of `TMP_SITE`, else the only one.
+///
+/// # Errors
+/// There is none, or more than one and none was named.
+pub(crate) fn whole<'a>(config: &'a Config, name: Option<&str>) -> Result<&'a Site, Failure> {
+    let given = match name {
+        Some(name) => Some(name.to_owned()),
+        None => variable("TMP_SITE")?,
+    };
+    match (given, config.sites.as_slice()) {
+        (Some(name), _) => named(config, &name),
+        (None, [site]) => Ok(site),
+        (None, sites) => {
+            let sites: Vec<_> = sites.iter().collect();
+            Err(Failure::new(Exit::Usage, "several sites are configured, or none")
+                .rule("which-site")
+                .help(format!("name one; {}", known(&sites))))
+        }
+    }
+}
+
 /// The one site that a name means.
 ///
 /// # Errors

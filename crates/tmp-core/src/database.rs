@@ -122,6 +122,15 @@ pub trait Database: Send {
         committed: &Fingerprint,
     ) -> Result<Undone, DatabaseError>;
 
+    /// Writes a script that makes the named objects what they are in the copy at `path`: tables with their
+    /// rows, and whatever else the fingerprint names. It runs in a transaction like any other; whoever runs
+    /// it compares. Reads the copy alone.
+    ///
+    /// # Errors
+    /// The copy cannot be read, or no script gives one of the objects back.
+    fn script_from(&mut self, path: &Path, objects: &FingerprintDifferences)
+    -> Result<String, DatabaseError>;
+
     /// Runs one statement outside of any transaction.
     ///
     /// # Errors

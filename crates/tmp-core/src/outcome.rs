@@ -71,11 +71,11 @@ pub struct Report {
     /// Transactional SQL changes that the plan runs.
     pub sql_changes: u64,
     /// How the modules were switched.
-    #[serde(default, skip_serializing_if = "Switch::is_files")]
+    #[serde(default)]
     pub switch: Switch,
-    /// Time from the first visible change to the last, in microseconds; of a tree that was exchanged as a
-    /// whole the time of that one rename. `None` where none became visible, or another process saw the
-    /// beginning.
+    /// Time from the first visible change to the last, in microseconds: around the renames, or the one rename
+    /// of a whole tree, and with a database until it has committed. `None` where none became visible, or
+    /// another process saw the beginning.
     pub mixture_us: Option<u64>,
     /// Time the database was locked, in microseconds.
     pub locked_us: Option<u64>,

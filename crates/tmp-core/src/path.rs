@@ -138,7 +138,13 @@ fn fault(text: &str) -> Option<PathFault> {
     if text.starts_with('/') || drive {
         return Some(PathFault::Absolute);
     }
-    if text.len() > LONGEST || text.split('/').any(|component| component.len() > 255) {
+    let (mut long, mut dots, mut empty) = (text.len() > LONGEST, false, false);
+    for component in bytes.split(|byte| *byte == b'/') {
+        long |= component.len() > 255;
+        dots |= matches!(component, b"." | b"..");
+        empty |= component.is_empty();
+    }
+    if long {
         return Some(PathFault::TooLong);
     }
     if text.chars().any(char::is_control) {
@@ -147,10 +153,10 @@ fn fault(text: &str) -> Option<PathFault> {
     if text.contains('\\') {
         return Some(PathFault::Backslash);
     }
-    if text.split('/').any(|component| matches!(component, "." | "..")) {
+    if dots {
         return Some(PathFault::Dots);
     }
-    if text.split('/').any(str::is_empty) {
+    if empty {
         return Some(PathFault::EmptyComponent);
     }
     let first = text.split('/').next().unwrap_or_default();
@@ -184,7 +190,9 @@ impl From<ModulePath> for String {
 
 impl Ord for ModulePath {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.components().cmp(other.components())
+        // By components, whose separator comes before every other byte: a path holds no control characters.
+        let key = |byte: u8| if byte == b'/' { 0 } else { byte };
+        self.0.bytes().map(key).cmp(other.0.bytes().map(key))
     }
 }
 
@@ -279,6 +287,13 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn the_order_is_that_of_components(one in "[a./\\-é]{1,8}", other in "[a./\\-é]{1,8}") {
+            if let (Ok(one), Ok(other)) = (one.parse::<ModulePath>(), other.parse::<ModulePath>()) {
+                prop_assert_eq!(one.cmp(&other), one.components().cmp(other.components()));
+            }
+        }
+
         #[test]
         fn whatever_is_accepted_stays_below_its_root(text in "[a./\\\\ :~\\-]{0,12}") {
             if let Ok(path) = text.parse::<ModulePath>() {

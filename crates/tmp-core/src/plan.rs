@@ -1,6 +1,8 @@
 //! The validated, ordered steps of one migration. A plan is made before anything changes, shown to
 //! people, copied into the journal's folder and executed from there. Format: `docs/format/plan.md`.
 
+use std::fmt;
+
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
@@ -157,6 +159,15 @@ impl Switch {
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
     pub const fn is_files(&self) -> bool {
         matches!(self, Self::Files)
+    }
+}
+
+impl fmt::Display for Switch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Files => "files",
+            Self::Atomic => "atomic",
+        })
     }
 }
 

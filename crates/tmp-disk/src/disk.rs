@@ -318,4 +318,17 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// Whether somebody holds the lock of the file at a name; nobody does where there is no file. Changes
     /// nothing, and keeps nobody from taking the lock.
     fn is_locked(&self, at: At<'_>) -> io::Result<bool>;
+
+    /// Takes a lock on the existing regular file at a name, which need not be writable and stays as it
+    /// is; `None` when somebody else holds one that excludes it.
+    fn try_lock_existing(&self, at: At<'_>, sharing: Sharing) -> io::Result<Option<Lock>>;
+}
+
+/// With whom a lock may be held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sharing {
+    /// With everybody who shares it too.
+    Shared,
+    /// With nobody.
+    Exclusive,
 }

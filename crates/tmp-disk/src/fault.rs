@@ -13,7 +13,7 @@ use std::{
 
 use tmp_core::{Mode, module::Timestamp};
 
-use crate::disk::{At, Dir, Disk, Extent, FileSystem, Lock, OpenFile, Rename, Right, Stat};
+use crate::disk::{At, Dir, Disk, Extent, FileSystem, Lock, OpenFile, Rename, Right, Sharing, Stat};
 
 /// What goes wrong, and when. Counted are effects, from 1: calls that change something or make
 /// something durable, whether they succeed or not.
@@ -220,5 +220,9 @@ impl Disk for FaultDisk {
 
     fn is_locked(&self, at: At<'_>) -> io::Result<bool> {
         self.read()?.is_locked(at)
+    }
+
+    fn try_lock_existing(&self, at: At<'_>, sharing: Sharing) -> io::Result<Option<Lock>> {
+        self.read()?.try_lock_existing(at, sharing)
     }
 }

@@ -40,7 +40,7 @@ pub use clock::SystemClock;
 pub use copy::copy_new;
 pub use dirs::{create_dir_durably, ensure_dirs};
 pub use disk::{
-    At, Dir, Disk, Durability, Extent, FileSystem, Identity, Lock, OpenFile, Rename, Right, Stat,
+    At, Dir, Disk, Durability, Extent, FileSystem, Identity, Lock, OpenFile, Rename, Right, Sharing, Stat,
 };
 pub use error::DiskError;
 pub use fault::{Fault, FaultDisk};

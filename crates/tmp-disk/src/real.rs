@@ -24,7 +24,7 @@ use rustix::{
 use tmp_core::{Mode, module::Timestamp};
 
 use crate::component::{component, component_or_itself};
-use crate::disk::{At, Dir, Disk, Extent, FileSystem, Lock, OpenFile, Rename, Right, Stat};
+use crate::disk::{At, Dir, Disk, Extent, FileSystem, Lock, OpenFile, Rename, Right, Sharing, Stat};
 
 /// The file system of this machine.
 #[derive(Debug, Clone, Copy, Default)]
@@ -223,5 +223,9 @@ impl Disk for RealDisk {
 
     fn is_locked(&self, at: At<'_>) -> io::Result<bool> {
         lock::is_locked(fd(at.dir)?, component(at.name)?)
+    }
+
+    fn try_lock_existing(&self, at: At<'_>, sharing: Sharing) -> io::Result<Option<Lock>> {
+        Ok(lock::try_lock_existing(fd(at.dir)?, component(at.name)?, sharing)?.map(Lock::new))
     }
 }

@@ -7,6 +7,7 @@
 mod content;
 mod dice;
 mod inode;
+mod lock;
 mod log;
 mod rename;
 mod stat;
@@ -30,12 +31,13 @@ use tmp_core::{
 use self::{
     content::{Content, PAGE},
     inode::Body,
+    lock::Held,
     log::{Change, Entries},
     state::State,
 };
 use crate::{
     component::{component, component_or_itself},
-    disk::{At, Dir, Disk, Durability, Extent, FileSystem, Lock, OpenFile, Rename, Right, Stat},
+    disk::{At, Dir, Disk, Durability, Extent, FileSystem, Lock, OpenFile, Rename, Right, Sharing, Stat},
 };
 
 /// A file system in memory, empty at first. Clones are the same file system.
@@ -52,18 +54,6 @@ struct Handle {
 impl Drop for Handle {
     fn drop(&mut self) {
         self.disk.state().closed(self.inode);
-    }
-}
-
-/// What a held lock is here.
-struct Held {
-    disk: SimDisk,
-    inode: u64,
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        self.disk.state().locks.remove(&self.inode);
     }
 }
 
@@ -409,7 +399,7 @@ impl Disk for SimDisk {
             other => drop(other?),
         }
         let state = self.state();
-        Ok(state.locks.contains(&state.present(dir, name)?))
+        Ok(state.locks.contains_key(&state.present(dir, name)?))
     }
 
     fn try_lock(&self, at: At<'_>, note: &str) -> io::Result<Option<Lock>> {
@@ -421,13 +411,17 @@ impl Disk for SimDisk {
             other => other?,
         };
         let inode = self.state().present(dir, name)?;
-        if !self.state().locks.insert(inode) {
-            return Ok(None);
-        }
-        let lock = Held { disk: self.clone(), inode };
+        let Some(lock) = Held::take(self, inode, Sharing::Exclusive) else { return Ok(None) };
         self.set_len(&file, 0)?;
         self.write_at(&file, 0, note.as_bytes())?;
         Ok(Some(Lock::new(lock)))
+    }
+
+    fn try_lock_existing(&self, at: At<'_>, sharing: Sharing) -> io::Result<Option<Lock>> {
+        let (dir, name) = (self.dir(at.dir)?, component(at.name)?);
+        self.open_file(at)?;
+        let inode = self.state().present(dir, name)?;
+        Ok(Held::take(self, inode, sharing).map(Lock::new))
     }
 }
 

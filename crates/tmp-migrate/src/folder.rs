@@ -1,7 +1,7 @@
 //! The folder of one migration in the state directory: journal, plan and scripts. Recovery needs
 //! nothing else but the archive and the target itself. Layout: `docs/format/journal.md`.
 
-use std::{collections::BTreeMap, ffi::OsStr, io, path::PathBuf};
+use std::{collections::BTreeMap, ffi::OsStr, io, path::PathBuf, sync::Arc};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use tmp_core::{
@@ -10,9 +10,12 @@ use tmp_core::{
     enhancement::{Enhancement, Script},
     plan::{self, Plan},
 };
-use tmp_disk::{At, Dir, Disk, DiskError, Rename, read_whole, remove_tree, write_durably};
+use tmp_disk::{At, Barrier, Dir, Disk, DiskError, Rename, read_whole, remove_tree, write_new};
 
-use crate::journal::{Fact, Journal, JournalError, Record};
+use crate::{
+    engine::keep,
+    journal::{Fact, Journal, JournalError, Record},
+};
 
 /// The plan's file.
 const PLAN: &str = "plan.json";
@@ -25,7 +28,7 @@ const UNFINISHED: &str = ".new-";
 const LARGEST_PLAN: u64 = 1 << 30;
 
 /// The largest script, in bytes.
-const LARGEST_SCRIPT: u64 = 64 << 20;
+pub(crate) const LARGEST_SCRIPT: u64 = 64 << 20;
 
 /// An open folder.
 #[derive(Debug)]
@@ -78,7 +81,7 @@ impl Folder {
     /// After [`FolderError::NotDurable`] it may exist or not: recovery finds out. After any other error
     /// it does not, and what was made of it is removed, at the latest by [`sweep`].
     pub(crate) fn create(
-        disk: &dyn Disk,
+        disk: &Arc<dyn Disk>,
         journals: (&Dir, &Utf8PathBuf),
         plan: &Plan,
         contents: &dyn Contents,
@@ -94,7 +97,7 @@ impl Folder {
         });
         let (dir, journal) = named.inspect_err(|_| {
             // What went wrong first is what is told; the next engine sweeps what cannot be removed now.
-            let _ = remove_tree(disk, At::new(parent, &unfinished));
+            let _ = remove_tree(disk.as_ref(), At::new(parent, &unfinished));
         })?;
         if let Err(source) = disk.sync_dir(parent).map_err(DiskError::at("sync", parent_path)) {
             return Err(FolderError::NotDurable { migration, source });
@@ -160,26 +163,35 @@ impl Folder {
     }
 }
 
-/// Makes the folder under its unfinished name.
+/// Makes the folder under its unfinished name: everything in it becomes durable at once.
 fn fill(
-    disk: &dyn Disk,
+    shared: &Arc<dyn Disk>,
     (parent, unfinished): (&Dir, &str),
     plan: &Plan,
     contents: &dyn Contents,
     record: impl FnOnce(Digest) -> Record,
 ) -> Result<(Dir, Journal), FolderError> {
-    let migration = &plan.migration;
+    let (disk, migration) = (shared.as_ref(), &plan.migration);
     disk.create_dir(At::new(parent, unfinished), Mode::from_bits(0o700))
         .map_err(DiskError::at("create", unfinished))?;
     let dir = disk.open_dir(parent, OsStr::new(unfinished)).map_err(DiskError::at("open", unfinished))?;
     let json = serde_json::to_vec(plan)
         .map_err(|error| FolderError::Plan { migration: migration.clone(), what: error.to_string() })?;
-    write_durably(disk, &dir, PLAN, &json)?;
+    let barrier = Barrier::open(shared, &dir)?;
+    let mut handles = Vec::new();
+    let mut write = |name: &str, bytes: &[u8]| {
+        let written = write_new(disk, At::new(&dir, name), Mode::from_bits(0o600), &mut &*bytes)?;
+        keep(&mut handles, written.file);
+        Ok::<_, DiskError>(())
+    };
+    write(PLAN, &json)?;
     for script in scripts(&plan.enhancement).values() {
         let bytes = tmp_core::contents::read_small(contents, &script.digest, LARGEST_SCRIPT)
             .map_err(|source| FolderError::Script { name: script.name.clone(), source })?;
-        write_durably(disk, &dir, &script_file(&script.digest), &bytes)?;
+        write(&script_file(&script.digest), &bytes)?;
     }
+    // The directory is synced with the journal.
+    barrier.settle(&handles, &[])?;
     let record = record(Digest::of(&json));
     let journal = Journal::create(disk, &dir, migration, plan.needs.journal, record.at, &record.fact)?;
     Ok((dir, journal))

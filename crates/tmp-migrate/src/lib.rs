@@ -31,6 +31,7 @@ mod http;
 mod journal;
 mod left;
 mod planner;
+pub mod rehearse;
 mod survivors;
 mod workplace;
 

@@ -44,6 +44,9 @@ pub struct Tried {
     pub hit: Option<&'static str>,
     /// The calls of the first `tmp recover`.
     pub recovery_calls: usize,
+    /// Whether the recovery that settled it took it back because a step after the commit point had been
+    /// begun and had not ended: no such step is run twice.
+    pub step_interrupted: bool,
     /// Where it ended.
     pub verdict: Verdict,
 }
@@ -134,7 +137,8 @@ impl Matrix {
             (true, true) => Verdict::Before,
             (true, false) => Verdict::After,
         };
-        Ok(Tried { hit: run.hit, recovery_calls, verdict })
+        let step_interrupted = first.stdout.lines().any(|line| line.trim_end().ends_with("was interrupted"));
+        Ok(Tried { hit: run.hit, recovery_calls, step_interrupted, verdict })
     }
 }
 

@@ -24,6 +24,19 @@ pub struct DatabaseDump {
     pub rows: BTreeMap<String, Vec<String>>,
 }
 
+/// Makes a new database and runs `scripts` in it, in order.
+///
+/// # Errors
+/// The file is there already, or a script fails; the text says which.
+pub fn build<'a>(database: &Path, scripts: impl IntoIterator<Item = &'a str>) -> io::Result<()> {
+    fs::File::create_new(database).context("make", database.display())?;
+    let connection = Connection::open(database).map_err(io::Error::other)?;
+    for (number, script) in scripts.into_iter().enumerate() {
+        connection.execute_batch(script).map_err(io::Error::other).context("run script", number + 1)?;
+    }
+    connection.close().map_err(|(_, error)| io::Error::other(error))
+}
+
 /// Reads everything a database holds. The file and its side files are copied first and the copy is opened,
 /// so the original, its locks and its side files stay as they are; a journal that an interrupted process
 /// left is played back in the copy. Nobody may write meanwhile.

@@ -2,6 +2,8 @@
 //!
 //! * [`check`] finds everything that is wrong with an enhancement beside its files; [`package`] makes
 //!   the trigger file.
+//! * A [`SourceTree`] is where an enhancement is read from: a [`DirectoryTree`], or what an embedder's
+//!   source control has under a label.
 //! * [`Trigger::open`] reads the bounded front of a trigger file, [`Trigger::verify`] all of it; only a
 //!   [`VerifiedTrigger`] gives contents away.
 //! * [`document`] loads any YAML that has a schema and tells all its mistakes at once.
@@ -9,6 +11,7 @@
 //! Formats: `docs/format/enhancement.md`, `docs/format/trigger.md`.
 
 mod assemble;
+mod directory;
 pub mod document;
 mod envelope;
 mod error;
@@ -32,6 +35,7 @@ mod trigger;
 mod writer;
 
 pub use assemble::{Checked, ScriptCheck, ScriptMistake, ScriptRole, check};
+pub use directory::DirectoryTree;
 pub use error::{TriggerError, TriggerFault};
 pub use header::{Attachment, Counts, PayloadEntry, TriggerHeader, TriggerVersion};
 pub use inspection::Inspection;
@@ -40,4 +44,5 @@ pub use mistake::{Mistake, Mistakes, Rule};
 pub use package::{Output, PackageError, PackageOptions, Packaged, Trees, package};
 pub use rules::rules;
 pub use schema::{SCHEMAS, schema};
+pub use tree::{Found, SourceTree, Walk};
 pub use trigger::{Trigger, VerifiedTrigger};

@@ -4,6 +4,7 @@ use std::{
     ffi::{OsStr, OsString},
     io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use tmp_core::{Digest, EnvironmentName, Mode};
@@ -11,12 +12,13 @@ use tmp_disk::{At, Dir, Disk, DiskError, OpenFile, Rename};
 
 use crate::{
     assemble::{Checked, ScriptCheck, assemble},
+    directory::shown,
     envelope::PAYLOAD,
     header::{Counts, PayloadEntry, TriggerHeader, TriggerVersion},
     limits, manifest,
     mistake::{Mistake, Mistakes},
     payload::{canonical, commas, size_of},
-    tree,
+    tree::SourceTree,
     writer::Writer,
 };
 
@@ -134,7 +136,7 @@ pub enum PackageError {
     },
 }
 
-/// Packages the enhancement in `directory`. The same inputs give the same bytes on any machine.
+/// Packages the enhancement in `tree`. The same inputs give the same bytes on any machine.
 ///
 /// The trigger file is whole and durable when this returns, and replaces one of the same name; nothing
 /// is at its path before. Until then the bytes are in a hidden file beside it that holds the number of
@@ -143,13 +145,13 @@ pub enum PackageError {
 /// # Errors
 /// Everything that is wrong with the enhancement, or the first thing that could not be read or written.
 pub fn package(
-    directory: &Path,
+    tree: &Arc<dyn SourceTree>,
     options: &PackageOptions,
     scripts: &dyn ScriptCheck,
     disk: &dyn Disk,
 ) -> Result<Packaged, PackageError> {
     let checked =
-        assemble(directory, &options.trees, scripts).map_err(|source| PackageError::Mistakes { source })?;
+        assemble(tree, &options.trees, scripts).map_err(|source| PackageError::Mistakes { source })?;
     let manifest = canonical(&checked.enhancement)
         .map_err(|error| PackageError::Description { message: error.to_string() })?;
     within("manifest.json", manifest.len() as u64, limits::MANIFEST)?;
@@ -193,12 +195,12 @@ fn split(output: &Output, header: &TriggerHeader) -> Result<(PathBuf, OsString),
     let (parent, name) = match output {
         Output::Directory(directory) => (directory.clone(), header.file_name().into()),
         Output::File(path) => {
-            let name = path.file_name().ok_or_else(|| PackageError::Output { path: tree::shown(path) })?;
+            let name = path.file_name().ok_or_else(|| PackageError::Output { path: shown(path) })?;
             (path.parent().unwrap_or(Path::new("")).to_owned(), name.to_owned())
         }
     };
     let absolute = std::path::absolute(if parent.as_os_str().is_empty() { Path::new(".") } else { &parent });
-    let parent = absolute.map_err(|_| PackageError::Output { path: tree::shown(&parent) })?;
+    let parent = absolute.map_err(|_| PackageError::Output { path: shown(&parent) })?;
     Ok((parent, name))
 }
 

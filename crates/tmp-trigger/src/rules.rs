@@ -42,6 +42,9 @@ rules! {
     FILE "file" "A file of the enhancement cannot be used"
         "Everything an enhancement names lies beside `enhancement.yaml`, can be read, and is a regular file, \
          a directory or a symlink. Nothing outside of its directory is taken in, not through a symlink either."
+    LABEL "label" "The label contradicts source control"
+        "With `--from-git` the label comes from the repository: tag and commit are those that are packaged, and the \
+         state is clean. `label` in enhancement.yaml may say the same or leave it out, and may name the repository."
     LIMIT "limit" "Something is larger than a trigger file may hold"
         "Limits keep a hostile or broken file from using up memory, disk or time at a site. docs/format/trigger.md lists them."
     MISSING_FIELD "missing-field" "A required field is missing"

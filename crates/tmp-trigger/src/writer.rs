@@ -2,9 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs::File,
     io::{self, Read, Write},
-    path::{Path, PathBuf},
 };
 
 use tmp_core::{Digest, digest::Hasher};
@@ -17,7 +15,7 @@ use crate::{
     package::{PackageError, within, write_error},
     payload::{MANIFEST, content_name},
     tar_member::{END, Member},
-    tree,
+    tree::Place,
 };
 
 /// How hard the payload is compressed. Part of the promise that one release makes the same bytes.
@@ -26,7 +24,7 @@ const LEVEL: i32 = 3;
 /// All that goes into a trigger file.
 pub(crate) struct Writer<'a> {
     /// Where each content lies.
-    pub contents: &'a BTreeMap<Digest, PathBuf>,
+    pub contents: &'a BTreeMap<Digest, Place>,
     pub manifest: Vec<u8>,
     /// The contents in the order of the payload.
     pub members: Vec<(Digest, u64)>,
@@ -97,10 +95,10 @@ impl Writer<'_> {
         let manifest = Member::new(MANIFEST, self.manifest.len() as u64);
         payload.member(&manifest, |out| out.write_all(&self.manifest)).map_err(written)?;
         for (digest, size) in &self.members {
-            let Some(path) = self.contents.get(digest) else { continue };
+            let Some(place) = self.contents.get(digest) else { continue };
             let member = Member::new(content_name(digest), *size);
             let mut copied = Ok(());
-            let copy = |out: &mut dyn Write| copy(path, digest, *size, out, &mut copied);
+            let copy = |out: &mut dyn Write| copy(place, digest, *size, out, &mut copied);
             let wrote = payload.member(&member, copy);
             copied?;
             wrote.map_err(written)?;
@@ -111,17 +109,17 @@ impl Writer<'_> {
     }
 }
 
-/// Copies the file at `path`, which must still be what its digest says. What is wrong with the file
+/// Copies the file at `place`, which must still be what its digest says. What is wrong with the file
 /// goes to `fault`, what is wrong with `out` is the answer.
 fn copy(
-    path: &Path,
+    place: &Place,
     digest: &Digest,
     size: u64,
     out: &mut dyn Write,
     fault: &mut Result<(), PackageError>,
 ) -> io::Result<()> {
-    let file = || tree::shown(path);
-    let mut source = match File::open(path) {
+    let file = || place.shown();
+    let mut source = match place.open() {
         Ok(source) => source.take(size.saturating_add(1)),
         Err(source) => {
             *fault = Err(PackageError::Read { file: file(), source });

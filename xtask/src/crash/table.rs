@@ -45,7 +45,7 @@ impl Table<'_> {
     pub(super) fn page(&self) -> String {
         format!(
             "# The crash matrix\n\n\
-             The reference migration (every kind of module, three SQL changes, a check) is disturbed at each of its\n\
+             The reference migration (every kind of module, four SQL changes, one of them outside the transaction, a check) is disturbed at each of its\n\
              {} calls that change something, then `tmp recover` runs. Every point must end in exactly the state before or\n\
              exactly the state after, files and database alike, as an independent walker sees it; a second `tmp recover`\n\
              must find nothing to do; nothing may be left in the work directory. Written by\n\
@@ -107,7 +107,7 @@ mod tests {
         let tried = |at, again, verdict| {
             (
                 Point { action: Action::Kill(at), again },
-                Tried { hit: Some("write"), recovery_calls: 4, verdict },
+                Tried { hit: Some("write"), recovery_calls: 4, step_interrupted: false, verdict },
             )
         };
         let tried = [

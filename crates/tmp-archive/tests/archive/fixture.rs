@@ -3,7 +3,7 @@
 use std::{fs, path::Path, sync::Arc};
 
 use tmp_archive::{Archive, Entry, EntryPath};
-use tmp_core::store::{ArchiveStore, Filler};
+use tmp_core::store::{ArchiveStore, Filler, Hold, StoreLock};
 
 use crate::place::{id, quiet};
 
@@ -40,6 +40,10 @@ impl ArchiveStore for ReadOnly {
     fn drop_cache(&self, _: &str) -> std::io::Result<()> {
         Ok(())
     }
+
+    fn hold(&self, _: Hold) -> std::io::Result<Option<StoreLock>> {
+        Ok(Some(StoreLock::new(())))
+    }
 }
 
 #[test]
@@ -56,4 +60,21 @@ fn version_1() {
     let path = EntryPath::from_bytes(*b"pieces").unwrap();
     let Some(Entry::File(file)) = snapshot.entry(&path) else { panic!("no file") };
     assert_eq!(file.content.pieces, [None, None], "holes take no room");
+}
+
+#[test]
+fn version_2() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/archive/fixtures/v2");
+    let archive = Archive::open(Arc::new(ReadOnly(folder))).unwrap();
+    let [info] = archive.list().unwrap().try_into().unwrap();
+    assert_eq!(
+        (info.schema.as_str(), info.ignored.as_slice()),
+        ("tmp/snapshot/v2", &["var/**".to_owned()][..])
+    );
+    let verified = archive.verify(&info.id, &mut quiet).unwrap();
+    assert_eq!((verified.entries, verified.bytes), (9, 3_597_156));
+    let snapshot = archive.read(&info.id).unwrap();
+    let kinds: Vec<_> =
+        snapshot.entries.iter().map(|(path, entry)| format!("{path}: {}", entry.kind())).collect();
+    insta::assert_snapshot!(kinds.join("\n"));
 }

@@ -3,11 +3,15 @@
 #![expect(clippy::disallowed_methods, reason = "tests build their own trees")]
 
 #[cfg(test)]
+mod coarse;
+#[cfg(test)]
 mod damage;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod fixture;
+#[cfg(test)]
+mod history;
 #[cfg(test)]
 mod identity;
 #[cfg(test)]
@@ -18,3 +22,5 @@ mod reading;
 mod restore;
 #[cfg(test)]
 mod tar;
+#[cfg(test)]
+mod whole;

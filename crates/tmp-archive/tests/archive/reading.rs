@@ -9,7 +9,7 @@ use std::{
 use tmp_archive::{Archive, ArchiveError, DirectoryStore, Entry, EntryPath};
 use tmp_core::{
     Digest,
-    store::{ArchiveStore, Filler},
+    store::{ArchiveStore, Filler, Hold, StoreLock},
 };
 
 use crate::place::{Place, id, noise, paths, portion, quiet};
@@ -52,17 +52,17 @@ fn a_file_that_changes_is_read_once_more() {
 fn many_packs_and_what_an_interrupted_capture_left() {
     let place = Place::new();
     let tree = place.tree("root");
-    fs::write(place.path("root/large"), noise(66 << 20)).unwrap();
+    fs::write(place.path("root/large"), noise(78 << 20)).unwrap();
     let archive = place.archive();
     let covered = paths(&["large"]);
     let broken = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        archive.capture(&portion(1, &tree, &covered), &mut |_, bytes| assert!(bytes < 65 << 20, "killed"))
+        archive.capture(&portion(1, &tree, &covered), &mut |_, bytes| assert!(bytes < 76 << 20, "killed"))
     }));
     assert!(broken.is_err());
     assert_eq!(archive.list().unwrap(), []);
 
     let captured = archive.capture(&portion(1, &tree, &covered), &mut quiet).unwrap();
-    assert!(captured.totals.new_objects < 5, "the finished pack served again: {captured:?}");
+    assert!(captured.totals.new_objects < 20, "the finished pack served again: {captured:?}");
     let info = archive.info(&id(1)).unwrap();
     assert_eq!(info.packs.len(), 2);
     archive.verify(&id(1), &mut quiet).unwrap();
@@ -119,6 +119,10 @@ impl ArchiveStore for Cached {
     fn drop_cache(&self, name: &str) -> io::Result<()> {
         self.cache.lock().unwrap().remove(name);
         Ok(())
+    }
+
+    fn hold(&self, how: Hold) -> io::Result<Option<StoreLock>> {
+        self.inner.hold(how)
     }
 }
 

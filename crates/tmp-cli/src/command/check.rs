@@ -1,10 +1,10 @@
 //! `tmp check`: an enhancement as it would be packaged.
 
-use std::io;
+use std::{io, sync::Arc};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
-use tmp_trigger::source::FILE;
+use tmp_trigger::{DirectoryTree, SourceTree, source::FILE};
 
 use crate::{
     exit::Exit,
@@ -52,23 +52,26 @@ impl Report for Good {
 pub(crate) fn directory(dir: &Utf8Path) -> Result<Utf8PathBuf, Failure> {
     let dir = files::absolute(dir)?;
     match dir.join(FILE).symlink_metadata() {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let message = format!("there is no {FILE} in {dir}");
-            Err(Failure::new(Exit::InvalidInput, message)
-                .rule("no-enhancement")
-                .help("`tmp new ID` begins an enhancement in a directory of its own"))
-        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(no_enhancement(dir.as_str())),
         // Whatever else is wrong with it is found when it is read.
         _ => Ok(dir),
     }
+}
+
+/// There is no `enhancement.yaml` in a directory.
+pub(crate) fn no_enhancement(dir: &str) -> Failure {
+    Failure::new(Exit::InvalidInput, format!("there is no {FILE} in {dir}"))
+        .rule("no-enhancement")
+        .help("`tmp new ID` begins an enhancement in a directory of its own")
 }
 
 impl Check {
     /// Checks everything, and says everything that is wrong at once.
     pub(crate) fn run(&self, out: &mut Output) -> Result<Exit, Failure> {
         let dir = directory(&self.dir)?;
-        let checked =
-            tmp_trigger::check(dir.as_std_path(), &SqlScripts).map_err(|found| mistakes::failure(&found))?;
+        let tree: Arc<dyn SourceTree> = Arc::new(DirectoryTree::new(dir));
+        let checked = tmp_trigger::check(&tree, &SqlScripts)
+            .map_err(|found| mistakes::failure(&found, &mistakes::text))?;
         for warning in &checked.warnings {
             out.message(&format!("warning: {warning}"));
         }

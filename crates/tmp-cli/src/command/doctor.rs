@@ -1,12 +1,13 @@
 //! `tmp doctor`: is everything in place for a migration? Looks, and tries the file system in TMP's own
-//! work directory; changes nothing else.
+//! work directory; removes what dead rehearsals left, and changes nothing else.
 
 use std::{collections::BTreeSet, ffi::OsStr, path::Path};
 
 use camino::Utf8Path;
 use serde::Serialize;
+use tmp_core::plan::Switch;
 use tmp_disk::{At, Dir, Disk, Durability, Tree, probe};
-use tmp_migrate::{History, MigrationSummary, Utility};
+use tmp_migrate::{History, MigrationSummary, Utility, rehearse::leftovers};
 
 use crate::{
     args::Globals,
@@ -74,6 +75,7 @@ pub(crate) fn run(globals: &Globals, out: &mut Output) -> Result<Exit, Failure> 
     }
     let all = all.migrations;
     for site in &config.sites {
+        doctor.rehearsals(&config, site);
         let here: Vec<_> = all.iter().filter(|summary| journals::is_at(summary, site)).collect();
         doctor.site(&disk, site, &here);
     }
@@ -188,7 +190,7 @@ impl Examination {
         }
         match disk.open_root(Path::new(&site.work)) {
             Ok(work) if settled => {
-                self.probe(&about, tree, &work, site.ephemeral);
+                self.probe(&about, tree, &work, site);
                 self.leftovers(&about, disk, &work);
             }
             Ok(_) => self.warn(&about, "not probed while a migration is open".into()),
@@ -196,10 +198,13 @@ impl Examination {
         }
     }
 
-    fn probe(&mut self, about: &str, tree: &Tree, work: &Dir, ephemeral: bool) {
-        match probe(tree, work, ephemeral) {
+    fn probe(&mut self, about: &str, tree: &Tree, work: &Dir, site: &Site) {
+        match probe(tree, work, site.ephemeral) {
             Ok(found) if found.exchange => {
                 self.ok(about, "every operation works here, the exchange of names too".into());
+            }
+            Ok(_) if site.switch == Switch::Atomic => {
+                self.fault(about, "names cannot be exchanged here, which `switch: atomic` needs".into());
             }
             Ok(_) => {
                 self.warn(
@@ -221,6 +226,17 @@ impl Examination {
                     format!("{text} is left in the work directory; the next migration removes it"),
                 );
             }
+        }
+    }
+
+    /// Removes what dead rehearsals of a site left, and says so.
+    fn rehearsals(&mut self, config: &Config, site: &Site) {
+        let about = site.to_string();
+        match leftovers(&opening::workplace(config, site)) {
+            Ok(removed) => removed.iter().for_each(|folder| {
+                self.warn(&about, format!("a dead rehearsal had left {folder}; it is removed"));
+            }),
+            Err(error) => self.fault(&about, format!("{error}: {}", error.source)),
         }
     }
 

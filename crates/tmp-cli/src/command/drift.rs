@@ -90,6 +90,8 @@ fn look(config: &Config, site: &Site) -> Result<SiteDrift, Failure> {
 
 fn accept(config: &Config, site: &Site, reason: &str) -> Result<SiteDrift, Failure> {
     let mut engine = opening::ready(config, site)?;
-    let found = engine.accept_drift(reason, &mut opening::databases(site)).map_err(journals::unreadable)?;
+    let found = engine
+        .accept_drift(reason, &|_| true, &mut opening::databases(site))
+        .map_err(journals::unreadable)?;
     Ok(SiteDrift { site: site.to_string(), drift: found })
 }

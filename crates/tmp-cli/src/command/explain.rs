@@ -40,7 +40,7 @@ impl Report for Explained {
                 if self.whole {
                     format!("{rule}: {title}\n\n{explanation}\n")
                 } else {
-                    format!("{rule:20} {title}\n")
+                    format!("{rule:24} {title}\n")
                 }
             })
             .collect()

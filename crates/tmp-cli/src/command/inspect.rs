@@ -70,12 +70,7 @@ fn about(header: &TriggerHeader) -> String {
             None => who.name.clone(),
         }),
     );
-    line(
-        "label",
-        header.label.as_ref().and_then(|label| {
-            list([&label.repository, &label.tag, &label.commit].into_iter().flatten().cloned().collect())
-        }),
-    );
+    line("label", header.label.as_ref().and_then(render::label));
     line(
         "request",
         header.rfs.as_ref().map(|rfs| match &rfs.description {

@@ -37,6 +37,8 @@ struct Head<'a> {
     revision: u32,
     site: String,
     payload: String,
+    /// The migration that it takes out again, where it is a reversal.
+    reverses: Option<&'a str>,
     reason: Option<&'a str>,
 }
 
@@ -45,8 +47,9 @@ impl Report for Head<'_> {
 
     fn text(&self) -> String {
         let reason = self.reason.map_or(String::new(), |reason| format!("\nreason     {reason}"));
+        let reverses = self.reverses.map_or(String::new(), |reversed| format!("\nreverses   {reversed}"));
         format!(
-            "migration  {}\nof         {} r{}, {}\nat         {}{reason}\n\n",
+            "migration  {}\nof         {} r{}, {}\nat         {}{reverses}{reason}\n\n",
             self.migration, self.enhancement, self.revision, self.payload, self.site
         )
     }
@@ -106,6 +109,7 @@ fn head(plan: &Plan) -> Head<'_> {
         revision: plan.enhancement.revision.into(),
         site: format!("{}/{}/{}", target.system, target.environment, target.site),
         payload: plan.provenance.payload.to_string(),
+        reverses: plan.reverses.as_ref().map(|reversal| reversal.migration.as_str()),
         reason: plan.provenance.reason.as_deref(),
     }
 }
@@ -122,6 +126,7 @@ fn details(fact: &Fact, plan: &Plan) -> String {
     match fact {
         Fact::Begin { pid, .. } => format!("process {pid}"),
         Fact::Archived { snapshot } => format!("snapshot {snapshot}"),
+        Fact::Prepared(site) if site.tree.is_some() => "the next tree staged".into(),
         Fact::Prepared(site) => {
             format!("{} staged or parked", render::count(site.operations.len() as u64, "operation"))
         }

@@ -3,12 +3,14 @@
 pub(crate) mod diff;
 pub(crate) mod outcome;
 pub(crate) mod plan;
+pub(crate) mod rehearsal;
 pub(crate) mod steps;
 
 use comfy_table::{Table, TableStyle};
 use time::{OffsetDateTime, UtcOffset, macros::format_description};
 use tmp_core::Phase;
 use tmp_migrate::MigrationSummary;
+use tmp_trigger::source::{Label, LabelState};
 
 /// Bytes in the largest unit that keeps a digit before the point.
 pub(crate) fn bytes(count: u64) -> String {
@@ -32,6 +34,17 @@ pub(crate) fn bytes(count: u64) -> String {
 /// `1 module`, `2 modules`.
 pub(crate) fn count(number: u64, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+/// A source-control label on one line; `None` where it says nothing.
+pub(crate) fn label(label: &Label) -> Option<String> {
+    let state = label.state.map(|state| match state {
+        LabelState::Clean => "clean".to_owned(),
+        LabelState::Dirty => "dirty".to_owned(),
+    });
+    let said = [&label.repository, &label.tag, &label.commit, &state];
+    let said: Vec<_> = said.into_iter().flatten().map(String::as_str).collect();
+    (!said.is_empty()).then(|| said.join(", "))
 }
 
 /// What became of a migration, in an operator's word.
@@ -68,7 +81,11 @@ pub(crate) fn milliseconds(ms: u64) -> String {
 
 /// A duration in microseconds.
 pub(crate) fn microseconds(us: u64) -> String {
-    if us < 10_000 { format!("{}.{} ms", us / 1000, us % 1000 / 100) } else { milliseconds(us / 1000) }
+    match us {
+        0..1_000 => format!("{us} µs"),
+        1_000..10_000 => format!("{}.{} ms", us / 1000, us % 1000 / 100),
+        _ => milliseconds(us / 1000),
+    }
 }
 
 /// An instant, to the second, in UTC.

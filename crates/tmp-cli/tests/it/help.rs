@@ -7,7 +7,10 @@ const COMMANDS: &[&str] = &[
     "new",
     "check",
     "package",
+    "import",
+    "import git-diff",
     "inspect",
+    "rehearse",
     "plan",
     "run",
     "status",
@@ -36,7 +39,7 @@ fn of_every_command() {
     let place = Place::new();
     let mut text = String::new();
     for command in COMMANDS {
-        let help = place.ends(0, &[command, "-h"]).out;
+        let help = place.ends(0, &[command.split(' ').collect(), vec!["-h"]].concat()).out;
         let own = help.split("\nGlobal options:").next().unwrap();
         text.push_str(own);
         text.push('\n');

@@ -255,7 +255,7 @@ fn archives_are_listed_verified_and_put_back() {
     place.ends(0, &run(&file));
     let list = place.json(&["archive", "list"]);
     let id = list["snapshots"][0]["id"].as_str().unwrap().to_owned();
-    assert!(place.ends(0, &["archive", "verify"]).out.contains("whole"));
+    assert!(place.ends(0, &["archive", "verify", "--read-data"]).out.contains("whole"));
     let shown = place.ends(0, &["archive", "show", &id]).out;
     assert!(shown.contains("etc/fee.conf") && shown.contains("absent      bin/fee"), "{shown}");
     place.ends(0, &["archive", "restore", &id, "--to", "back"]);

@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use tmp_core::Mode;
 
 use super::{Bench, Case, fails};
-use crate::disk::{At, Extent, Rename};
+use crate::disk::{At, Extent, Rename, Sharing};
 
 pub(super) const CASES: &[Case] = &[reading_and_writing, length, holes, clones, handles, syncs, locks];
 
@@ -119,6 +119,18 @@ fn locks(bench: &Bench<'_>) {
     assert_eq!(bench.get("lock"), b"2");
     let other = bench.disk.try_lock(bench.at("other"), "").unwrap();
     assert!(other.is_some(), "locks of different names are different");
+    let existing = |sharing| bench.disk.try_lock_existing(bench.at("other"), sharing).unwrap();
+    assert!(existing(Sharing::Shared).is_none() && existing(Sharing::Exclusive).is_none());
+    drop(other);
+    let (one, two) = (existing(Sharing::Shared), existing(Sharing::Shared));
+    assert!(one.is_some() && two.is_some() && existing(Sharing::Exclusive).is_none());
+    drop(one);
+    assert!(existing(Sharing::Exclusive).is_none(), "one of two holds it still");
+    drop(two);
+    let alone = existing(Sharing::Exclusive);
+    assert!(alone.is_some() && existing(Sharing::Shared).is_none());
+    drop(alone);
+    fails(bench.disk.try_lock_existing(bench.at("none"), Sharing::Shared).map(|_| ()), ErrorKind::NotFound);
     drop(bench.make_dir("dir"));
     fails(bench.disk.try_lock(bench.at("dir"), "").map(|_| ()), ErrorKind::IsADirectory);
 }

@@ -7,6 +7,8 @@ use rustix::{
     io::{Errno, retry_on_intr},
 };
 
+use crate::disk::Sharing;
+
 /// How often, and how long apart, a lock that is held is tried again: whoever asks whether it is held
 /// has it for a moment, shared.
 const ASKED: (usize, Duration) = (4, Duration::from_millis(5));
@@ -29,19 +31,8 @@ pub(super) fn is_locked(dir: &OwnedFd, name: &OsStr) -> io::Result<bool> {
 pub(super) fn try_lock(dir: &OwnedFd, name: &OsStr, note: &str) -> io::Result<Option<OwnedFd>> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let file = retry_on_intr(|| fs::openat(dir, name, flags, Mode::RUSR | Mode::WUSR))?;
-    let mut tried = 0;
-    while let Err(error) = retry_on_intr(|| fs::flock(&file, FlockOperation::NonBlockingLockExclusive)) {
-        tried += 1;
-        match error {
-            Errno::WOULDBLOCK if tried < ASKED.0 => std::thread::sleep(ASKED.1),
-            Errno::WOULDBLOCK => return Ok(None),
-            error => return Err(error.into()),
-        }
-    }
-    // A lock on a file that lost its name would exclude nobody.
-    let (held, named) = (fs::fstat(&file)?, fs::statat(dir, name, fs::AtFlags::SYMLINK_NOFOLLOW)?);
-    if (held.st_dev, held.st_ino) != (named.st_dev, named.st_ino) {
-        return Err(io::Error::other("the lock file was exchanged while it was being locked"));
+    if !take(dir, name, &file, FlockOperation::NonBlockingLockExclusive)? {
+        return Ok(None);
     }
     retry_on_intr(|| fs::ftruncate(&file, 0))?;
     let mut rest = note.as_bytes();
@@ -52,4 +43,37 @@ pub(super) fn try_lock(dir: &OwnedFd, name: &OsStr, note: &str) -> io::Result<Op
         rest = rest.get(written..).unwrap_or_default();
     }
     Ok(Some(file))
+}
+
+/// The same of a file that is there and is not touched.
+pub(super) fn try_lock_existing(
+    dir: &OwnedFd,
+    name: &OsStr,
+    sharing: Sharing,
+) -> io::Result<Option<OwnedFd>> {
+    let file = super::open::file(dir, name, OFlags::RDONLY)?;
+    let operation = match sharing {
+        Sharing::Shared => FlockOperation::NonBlockingLockShared,
+        Sharing::Exclusive => FlockOperation::NonBlockingLockExclusive,
+    };
+    Ok(take(dir, name, &file, operation)?.then_some(file))
+}
+
+/// Locks an open file; `false` when somebody else holds it.
+fn take(dir: &OwnedFd, name: &OsStr, file: &OwnedFd, operation: FlockOperation) -> io::Result<bool> {
+    let mut tried = 0;
+    while let Err(error) = retry_on_intr(|| fs::flock(file, operation)) {
+        tried += 1;
+        match error {
+            Errno::WOULDBLOCK if tried < ASKED.0 => std::thread::sleep(ASKED.1),
+            Errno::WOULDBLOCK => return Ok(false),
+            error => return Err(error.into()),
+        }
+    }
+    // A lock on a file that lost its name would exclude nobody.
+    let (held, named) = (fs::fstat(file)?, fs::statat(dir, name, fs::AtFlags::SYMLINK_NOFOLLOW)?);
+    if (held.st_dev, held.st_ino) != (named.st_dev, named.st_ino) {
+        return Err(io::Error::other("the lock file was exchanged while it was being locked"));
+    }
+    Ok(true)
 }

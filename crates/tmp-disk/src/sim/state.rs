@@ -1,10 +1,6 @@
 //! All that a simulated file system is: inodes, space, locks, and what of it is durable.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    ffi::OsStr,
-    io,
-};
+use std::{collections::BTreeMap, ffi::OsStr, io};
 
 use rustix::io::Errno;
 use tmp_core::{Mode, module::Timestamp};
@@ -15,6 +11,7 @@ use super::{
     inode::{Body, Inode},
     log::{Change, Entries, Log},
 };
+use crate::disk::Sharing;
 
 /// The inode of the topmost directory, as on ext4.
 pub(super) const ROOT: u64 = 2;
@@ -34,7 +31,8 @@ pub(super) struct State {
     used_inodes: u64,
     most_pages: u64,
     most_inodes: u64,
-    pub(super) locks: BTreeSet<u64>,
+    /// How each locked inode is held, and by how many.
+    pub(super) locks: BTreeMap<u64, (Sharing, u64)>,
 }
 
 impl State {
@@ -49,7 +47,7 @@ impl State {
             used_inodes: 1,
             most_pages: u64::MAX,
             most_inodes: u64::MAX,
-            locks: BTreeSet::new(),
+            locks: BTreeMap::new(),
         };
         let now = state.now();
         let root = Inode { names: 1, ..Inode::new(now, Mode::DIRECTORY, Body::Directory(Entries::new())) };

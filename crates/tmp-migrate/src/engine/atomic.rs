@@ -47,14 +47,14 @@ impl Run<'_, '_> {
             )));
         }
         self.record(Fact::Switch { before, after })?;
-        let mixed = self.site.clock().elapsed();
-        self.switch(&prepared)?;
+        let (mixed, moved) = self.switch(&prepared)?;
         self.record(Fact::Switched)?;
         self.commit(prepared.marker.as_ref())?;
         let now = self.site.clock().elapsed();
-        if self.home.is_none() && !self.plan.operations.is_empty() {
-            self.mixture_us = Some(microseconds(now.saturating_sub(mixed)));
-        }
+        // Old rows stand beside new modules until the database has committed.
+        let unmixed = if prepared.marker.is_some() { now } else { moved };
+        self.mixture_us =
+            (!self.plan.operations.is_empty()).then(|| microseconds(unmixed.saturating_sub(mixed)));
         self.locked_us = prepared.marker.is_some().then(|| microseconds(now.saturating_sub(locked)));
         self.record(Fact::Applied)?;
         Ok(())
@@ -101,7 +101,8 @@ impl Run<'_, '_> {
     ) -> Result<Option<PreparedTree>, DiskError> {
         let Some(parent) = parent else { return Ok(None) };
         let identity = |at: At<'_>, shown: &str| {
-            let stat = self.disk().stat(at).and_then(|stat| stat.ok_or_else(|| io::ErrorKind::NotFound.into()));
+            let stat =
+                self.disk().stat(at).and_then(|stat| stat.ok_or_else(|| io::ErrorKind::NotFound.into()));
             stat.map(|stat| stat.identity).map_err(DiskError::at("look at", shown))
         };
         let parked = identity(At::itself(self.tree.root()), "the root")?;
@@ -188,6 +189,6 @@ impl Run<'_, '_> {
     }
 }
 
-pub(super) fn microseconds(duration: Duration) -> u64 {
+fn microseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

@@ -21,6 +21,12 @@ use crate::journal::{Fact, PreparedSite};
 /// The archived database in the migration's folder, while it is put back.
 const COPY: &str = "database-restore";
 
+/// How a finding begins that tells that a command after the rollback failed.
+pub(crate) const AFTER_FINDING: &str = "after the rollback: ";
+
+/// How the finding begins that tells that the roll-back scripts did not lead back.
+pub(crate) const BY_ARCHIVE: &str = "the database goes back by its archive: ";
+
 impl Run<'_, '_> {
     /// Ends a migration that turned round before its commit point.
     pub(super) fn turn_back(&mut self, trouble: Trouble) -> Result<Outcome, EngineError> {
@@ -127,7 +133,7 @@ impl Run<'_, '_> {
         let Ok(name) = AFTER_ROLLBACK.parse() else { return };
         for command in &self.plan.enhancement.after_rollback {
             if let Err(failure) = self.command(&name, command) {
-                self.finding(format!("after the rollback: {failure}"));
+                self.finding(format!("{AFTER_FINDING}{failure}"));
             }
         }
     }
@@ -174,7 +180,7 @@ impl Run<'_, '_> {
                 }
             }
         };
-        self.finding(format!("the database goes back by its archive: {scripts_failed}"));
+        self.finding(format!("{BY_ARCHIVE}{scripts_failed}"));
         self.restore_database(&marker, &committed, &scripts_failed).map(|undone| Some(undone.into()))
     }
 

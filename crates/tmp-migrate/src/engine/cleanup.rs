@@ -13,7 +13,9 @@ use tmp_core::{
     module::{Content, Kind, Timestamp},
     plan::{Action, Operation, Plan},
 };
-use tmp_disk::{At, Dir, Disk, DiskError, ObservedContent, Rename, Tree, create_dir_durably, observe, remove_tree};
+use tmp_disk::{
+    At, Dir, Disk, DiskError, ObservedContent, Rename, Tree, create_dir_durably, observe, remove_tree,
+};
 
 use super::{
     error::{EngineError, OpenError},

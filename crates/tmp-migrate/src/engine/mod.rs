@@ -40,5 +40,7 @@ pub use resolve::{Found, Resolution};
 pub use run::Party;
 
 pub(crate) use attributes::{staged_attributes, surroundings};
+pub(crate) use back::{AFTER_FINDING, BY_ARCHIVE};
 pub(crate) use memory::Memory;
+pub(crate) use stage::keep;
 pub(crate) use steps::ExportedObject;

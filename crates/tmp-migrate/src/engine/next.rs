@@ -285,7 +285,9 @@ impl<'a> Builder<'a> {
     }
 
     fn link_to_copy(&self, first: &[OsString], entry: &Entry<'_>) -> io::Result<()> {
-        let Some((name, parents)) = first.split_last() else { return Err(io::ErrorKind::InvalidInput.into()) };
+        let Some((name, parents)) = first.split_last() else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
         let mut path = OsString::from(TREE);
         for parent in parents {
             path.push("/");

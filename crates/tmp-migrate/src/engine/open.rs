@@ -5,7 +5,8 @@ use std::path::Path;
 use camino::Utf8Path;
 use tmp_archive::{Archive, DirectoryStore};
 use tmp_core::{
-    Mode, Phase, contents::Contents, database::Database, event::Event, outcome::Outcome, plan::Plan,
+    Mode, ModulePath, Phase, contents::Contents, database::Database, event::Event, outcome::Outcome,
+    plan::Plan,
 };
 use tmp_disk::{
     At, Capabilities, Dir, Disk, DiskError, Lock, ProbeError, Tree, create_dir_durably, ensure_dirs, probe,
@@ -96,23 +97,23 @@ impl Engine {
 }
 
 impl Engine {
-    /// Takes everything at the target that is not as TMP left it for left so, because a person says that
-    /// it is right. Durable on return; answers what drifted.
+    /// Takes what stands at the target and is not as TMP left it for left so, because a person says that it
+    /// is right: the modules that `which` names, and the databases. Durable on return; answers what drifted.
     ///
     /// # Errors
     /// The journals or the target cannot be read, or the acceptance cannot be written: nothing is accepted.
     pub fn accept_drift(
         &mut self,
         reason: &str,
+        which: &dyn Fn(&ModulePath) -> bool,
         databases: &mut [Box<dyn Database>],
     ) -> Result<Vec<Drift>, HistoryError> {
         let site = &self.site;
         let now = site.clock().now();
         let acceptance = Acceptance { id: new_id(now), root: site.target.root.clone(), at: now, reason };
-        let left = Left::read(site.disk(), site.state_path(), &site.target.root)?;
-        // A migration before may have exchanged the tree.
-        let tree = Tree::open(site.tree.disk(), Path::new(&site.target.root))?;
-        Ok(accepted::accept(acceptance, &left, &tree, &site.state, databases)?)
+        let mut left = Left::read(site.disk(), site.state_path(), &site.target.root)?;
+        left.modules.retain(|path, _| which(path));
+        Ok(accepted::accept(acceptance, &left, &site.tree_now(None)?, &site.state, databases)?)
     }
 
     /// Runs a plan to its end, whatever that is.
@@ -133,8 +134,7 @@ impl Engine {
         let began = site.clock().elapsed();
         let not_begun = |error| EngineError::NotBegun { source: FolderError::Disk(error) };
         let home = Home::of(site.disk(), plan).map_err(not_begun)?;
-        let tree = home.as_ref().map(|home| home.tree(site.tree.disk())).transpose().map_err(not_begun)?;
-        let tree = tree.unwrap_or_else(|| site.tree.clone());
+        let tree = site.tree_now(home.as_ref()).map_err(not_begun)?;
         if home.is_some() && !site.capabilities.exchange {
             let file_system = site.capabilities.file_system.name.clone();
             return Err(EngineError::NoExchange { file_system });
@@ -152,7 +152,7 @@ impl Engine {
         };
         let places = (&site.journals, &site.journals_path);
         let (folder, mut journal) =
-            Folder::create(site.disk(), places, plan, contents, begin).map_err(|error| match error {
+            Folder::create(site.tree.disk(), places, plan, contents, begin).map_err(|error| match error {
                 FolderError::NotDurable { source, .. } => EngineError::Sync { source },
                 source => EngineError::NotBegun { source },
             })?;

@@ -100,7 +100,8 @@ impl<'a> Parked<'a> {
 
     /// Whether it was copied and stands at the root unchanged.
     fn stands(&self, at: &Key, glance: &Glance) -> bool {
-        let switched = (1..=at.len()).any(|depth| at.get(..depth).is_some_and(|at| self.switched.contains(at)));
+        let switched =
+            (1..=at.len()).any(|depth| at.get(..depth).is_some_and(|at| self.switched.contains(at)));
         !switched && self.live.get(at).is_some_and(|live| live.is_like(glance))
     }
 

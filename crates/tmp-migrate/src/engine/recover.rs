@@ -89,9 +89,8 @@ impl Interrupted {
     pub(super) fn run<'a, 'p>(&'a mut self, party: &'a mut Party<'p>) -> Result<Run<'a, 'p>, EngineError> {
         let interrupted = |source| EngineError::UndoInterrupted { source };
         let home = Home::of(self.site.disk(), &self.plan).map_err(interrupted)?;
-        let tree = home.as_ref().map(|home| home.tree(self.site.tree.disk())).transpose();
         Ok(Run {
-            tree: tree.map_err(interrupted)?.unwrap_or_else(|| self.site.tree.clone()),
+            tree: self.site.tree_now(home.as_ref()).map_err(interrupted)?,
             home,
             memory: Memory::of(&self.records),
             began: self.site.clock().elapsed(),

@@ -64,9 +64,10 @@ impl Interrupted {
 impl Run<'_, '_> {
     fn inspect_target(&mut self) -> Result<Found, EngineError> {
         if let Some(prepared) = self.memory.prepared.clone() {
-            let after = Moves::open(self, &prepared)
-                .and_then(|moves| moves.positions(self.disk()))
-                .is_ok_and(|found| !found.is_empty() && found.iter().all(|position| *position == Position::After));
+            let after =
+                Moves::open(self, &prepared).and_then(|moves| moves.positions(self.disk())).is_ok_and(
+                    |found| !found.is_empty() && found.iter().all(|position| *position == Position::After),
+                );
             if after {
                 return Ok(Found::After);
             }

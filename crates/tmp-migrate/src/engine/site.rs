@@ -1,11 +1,17 @@
 //! What an open engine holds: the lock, the tree, the directories, the archive.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use tmp_archive::Archive;
-use tmp_core::{MigrationId, clock::Clock, plan::Target};
-use tmp_disk::{Capabilities, Dir, Disk, Lock, Tree};
+use tmp_core::{
+    MigrationId,
+    clock::Clock,
+    plan::{Switch, Target},
+};
+use tmp_disk::{Capabilities, Dir, Disk, DiskError, Lock, Tree};
+
+use super::home::Home;
 
 /// An open target. While it exists no other engine works on it.
 #[derive(Debug)]
@@ -37,6 +43,15 @@ impl std::fmt::Debug for SharedClock {
 impl Site {
     pub(super) fn disk(&self) -> &dyn Disk {
         self.tree.disk().as_ref()
+    }
+
+    /// What stands at the root now: where trees are exchanged, another one may since the engine was opened.
+    pub(super) fn tree_now(&self, home: Option<&Home>) -> Result<Tree, DiskError> {
+        match (home, self.target.switch) {
+            (Some(home), _) => home.tree(self.tree.disk()),
+            (None, Switch::Atomic) => Tree::open(self.tree.disk(), Path::new(&self.target.root)),
+            (None, Switch::Files) => Ok(self.tree.clone()),
+        }
     }
 
     /// Where the state directory is.

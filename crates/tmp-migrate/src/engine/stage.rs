@@ -192,7 +192,7 @@ impl Run<'_, '_> {
     }
 }
 
-fn keep(handles: &mut Vec<OpenFile>, file: OpenFile) {
+pub(crate) fn keep(handles: &mut Vec<OpenFile>, file: OpenFile) {
     if handles.len() < HANDLES {
         handles.push(file);
     }

@@ -140,13 +140,7 @@ impl Run<'_, '_> {
         let paths = self.plan.also_archived.iter().map(EntryPath::from).collect();
         self.site
             .archive
-            .restore(
-                &snapshot,
-                &Selection::Paths(paths),
-                &self.tree,
-                Some(&self.site.work),
-                &mut |_, _| {},
-            )
+            .restore(&snapshot, &Selection::Paths(paths), &self.tree, Some(&self.site.work), &mut |_, _| {})
             .map_err(|error| crate::text(&error))?;
         Ok(())
     }

@@ -5,7 +5,7 @@
 //! lies in the slot) is either as prepared, as switched, or unclear; where it is unclear nothing is
 //! changed.
 
-use std::{collections::BTreeMap, ffi::OsStr, io};
+use std::{collections::BTreeMap, ffi::OsStr, io, time::Duration};
 
 use tmp_core::{
     Mode, ModulePath,
@@ -16,7 +16,6 @@ use tmp_core::{
 use tmp_disk::{At, Barrier, Dir, Disk, DiskError, Identity, OpenFile, Place, Rename, Stat};
 
 use super::{
-    atomic::microseconds,
     ballast::with_room,
     error::{EngineError, Stuck, Trouble},
     run::Run,
@@ -244,8 +243,9 @@ fn unclear(it: &Move, there: Option<Stat>, slot: Option<Identity>) -> String {
 
 impl Run<'_, '_> {
     /// Switches every module and makes that durable. Directories whose mode changes come last, so that
-    /// no right that a rename needs is taken away before it.
-    pub(super) fn switch(&mut self, prepared: &PreparedSite) -> Result<(), Trouble> {
+    /// no right that a rename needs is taken away before it. Returns the site's time before the first move and after the
+    /// last: what comes before and after them nobody can see.
+    pub(super) fn switch(&mut self, prepared: &PreparedSite) -> Result<(Duration, Duration), Trouble> {
         let barrier = Barrier::open(self.site.tree.disk(), &self.site.work)?;
         let moves = Moves::open(self, prepared)?;
         let disk = self.site.disk();
@@ -258,10 +258,7 @@ impl Run<'_, '_> {
                 moves.forward(disk, it).map_err(DiskError::at("switch", &it.shown))?;
             }
         }
-        if prepared.tree.is_some() {
-            let took = self.site.clock().elapsed().saturating_sub(since);
-            self.mixture_us = Some(microseconds(took));
-        }
+        let moved = self.site.clock().elapsed();
         moves.settle(disk, &barrier).map_err(|source| EngineError::Sync { source })?;
         for position in moves.positions(disk)? {
             if let Position::Unclear(found) = position {
@@ -270,7 +267,7 @@ impl Run<'_, '_> {
         }
         self.look_again(prepared.tree.as_ref())?;
         self.done(Work::Switch, moves.all.len() as u64, 0, since);
-        Ok(())
+        Ok((since, moved))
     }
 
     /// Whether every module is switched.
@@ -316,9 +313,7 @@ impl Run<'_, '_> {
         let barrier = Barrier::open(self.site.tree.disk(), &self.site.work)?;
         for (it, _) in moves.all.iter().zip(&positions).filter(|(_, position)| **position == Position::Before)
         {
-            moves
-                .forget_aside(disk, it)
-                .map_err(DiskError::at("remove the second name of", &it.shown))?;
+            moves.forget_aside(disk, it).map_err(DiskError::at("remove the second name of", &it.shown))?;
         }
         for modes in [true, false] {
             let to_move = moves

@@ -68,10 +68,9 @@ fn disturbed_directories(
     let mut times = Vec::new();
     for path in paths {
         let stat = match &path {
-            None => tree
-                .disk()
-                .stat(At::itself(tree.root()))
-                .map_err(DiskError::at("look at", "the root"))?,
+            None => {
+                tree.disk().stat(At::itself(tree.root())).map_err(DiskError::at("look at", "the root"))?
+            }
             Some(path) => tree.stat(path)?,
         };
         if let Some(stat) = stat.filter(|stat| stat.kind == Kind::Directory) {

@@ -3,6 +3,7 @@
 
 mod condition;
 mod normalise;
+mod obstacle;
 mod reversal;
 mod rights;
 mod steps;
@@ -27,7 +28,10 @@ use crate::{command::CommandPolicy, workplace::Workplace};
 
 pub(crate) use condition::forbidden_paths;
 pub use reversal::{ReversalContents, ReversalRequest, plan_reversal, reversal_order};
-pub(crate) use writes::matches_below;
+pub(crate) use writes::{base, matches_below};
+
+/// What one new directory takes on a disk, in bytes, unless it is very large.
+const DIRECTORY: u64 = 4096;
 
 /// What is to be planned.
 #[derive(Clone, Copy)]
@@ -102,6 +106,12 @@ impl fmt::Display for PlanError {
 
 impl std::error::Error for PlanError {}
 
+impl From<PlanFault> for PlanError {
+    fn from(fault: PlanFault) -> Self {
+        Self { faults: vec![fault] }
+    }
+}
+
 /// Plans a migration. Reads the target and the databases; changes nothing and takes no lock, so what
 /// it saw is looked at again when the plan runs.
 ///
@@ -134,12 +144,11 @@ fn planned(
 ) -> Result<Plan, PlanError> {
     let target = &workplace.target;
     let enhancement = request.enhancement;
-    let one = |fault| PlanError { faults: vec![fault] };
     let tree = Tree::open(&workplace.disk, Path::new(&target.root)).map_err(|error| {
         let message = crate::text(&error);
-        one(PlanFault::new("root", &target.root, message, "the root must be a directory that TMP may read"))
+        PlanFault::new("root", &target.root, message, "the root must be a directory that TMP may read")
     })?;
-    let ignore = globs(&target.ignore).map_err(one)?;
+    let ignore = globs(&target.ignore)?;
     let mut faults = known;
     faults.extend(condition::conditions(workplace, request, &tree));
     let forbidden = forbidden_paths(&target.root, databases);
@@ -163,7 +172,7 @@ fn planned(
     });
     let mut needs = condition::needs(&normalised, written, &steps, databases, enhancement, &mut faults);
     if let Some(planned) = &tree_planned {
-        needs.staged += planned.copied_bytes;
+        needs.staged += planned.copied_bytes + planned.directories * DIRECTORY;
         needs.inodes += planned.directories + planned.copied;
     }
     condition::space(workplace, &tree, &needs, &mut faults);

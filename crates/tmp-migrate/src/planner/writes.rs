@@ -106,7 +106,7 @@ fn written(tree: &Tree, patterns: &[String]) -> Result<(Vec<ModulePath>, u64), P
 }
 
 /// The part of a glob before its first special character, whole components only.
-fn base(pattern: &str) -> Option<ModulePath> {
+pub(crate) fn base(pattern: &str) -> Option<ModulePath> {
     let fixed: Vec<&str> =
         pattern.split('/').take_while(|part| !part.contains(['*', '?', '[', '{', '\\'])).collect();
     fixed.join("/").parse().ok()

@@ -40,7 +40,7 @@ use tmp_testkit::{
     walk::{self, TreeFingerprint},
 };
 
-use crate::{disks::Weak, recovery::behind};
+use crate::disks::Weak;
 
 /// Contents by digest.
 #[derive(Default, Clone)]
@@ -103,9 +103,12 @@ pub(crate) struct Lab {
     pub(crate) commands: CommandPolicy,
     /// Where the database lies, below the folder of the lab.
     pub(crate) database_file: &'static str,
-    /// Whether the clock is an hour behind.
-    pub(crate) behind: bool,
+    /// How modules are switched.
     pub(crate) switch: Switch,
+    /// Whether the root may lie on a file system that forgets.
+    pub(crate) ephemeral: bool,
+    /// Another clock than the machine's.
+    pub(crate) clock: Option<Arc<dyn tmp_core::clock::Clock>>,
 }
 
 /// Everything the testkit sees of a target.
@@ -149,8 +152,9 @@ impl Lab {
             utilities: BTreeMap::new(),
             commands: CommandPolicy::Allowed,
             database_file: "site/app.db",
-            behind: false,
             switch: Switch::Files,
+            ephemeral: false,
+            clock: None,
         }
     }
 
@@ -279,7 +283,6 @@ impl Lab {
 
     pub(crate) fn workplace(&self, disk: Arc<dyn Disk>) -> Workplace {
         let base = self.base();
-        let machine = SystemClock::new();
         Workplace {
             target: Target {
                 system: "lab".parse().unwrap(),
@@ -289,12 +292,12 @@ impl Lab {
                 work: base.join("site/.tmp-work-live"),
                 url: self.url.clone(),
                 ignore: self.ignore.clone(),
-                ephemeral: false,
                 switch: self.switch,
+                ephemeral: self.ephemeral,
             },
             state: base.join("state"),
             disk,
-            clock: if self.behind { behind(machine) } else { Arc::new(machine) },
+            clock: self.clock.clone().unwrap_or_else(|| Arc::new(SystemClock::new())),
         }
     }
 

@@ -7,12 +7,14 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
-use tmp_core::{Mode, module::Timestamp};
-use tmp_disk::{At, Dir, Disk, Extent, FileSystem, Lock, OpenFile, RealDisk, Rename, Right, Stat};
+use time::OffsetDateTime;
+use tmp_core::{Mode, clock::Clock, module::Timestamp};
+use tmp_disk::{At, Dir, Disk, Extent, FileSystem, Lock, OpenFile, RealDisk, Rename, Right, Sharing, Stat};
 
 type Refuses = dyn Fn(&str, Option<Rename>) -> Option<io::Error> + Send + Sync;
 
@@ -73,9 +75,35 @@ impl Weak {
         (Arc::new(Self { inner: Arc::new(RealDisk), refuses: Box::new(refuses) }), now)
     }
 
+    /// A disk on which a rename takes a microsecond and everything else a second, and the clock that says so.
+    pub(crate) fn timed() -> (Arc<Self>, Arc<dyn Clock>) {
+        let passed = Arc::new(AtomicU64::new(0));
+        let clock = Arc::new(Counting(Arc::clone(&passed)));
+        let refuses = move |call: &str, _| {
+            passed.fetch_add(if call == "rename" { 1 } else { 1_000_000 }, Ordering::SeqCst);
+            None
+        };
+        (Arc::new(Self { inner: Arc::new(RealDisk), refuses: Box::new(refuses) }), clock)
+    }
+
     fn asks(&self, call: &str, how: Option<Rename>) -> io::Result<&dyn Disk> {
         (self.refuses)(call, how).map_or(Ok(&*self.inner), Err)
     }
+}
+
+/// A clock of microseconds that somebody else counts.
+struct Counting(Arc<AtomicU64>);
+
+impl Clock for Counting {
+    fn now(&self) -> OffsetDateTime {
+        OffsetDateTime::UNIX_EPOCH + self.elapsed()
+    }
+
+    fn elapsed(&self) -> Duration {
+        Duration::from_micros(self.0.load(Ordering::SeqCst))
+    }
+
+    fn sleep(&self, _: Duration) {}
 }
 
 macro_rules! pass {
@@ -136,5 +164,6 @@ impl Disk for Weak {
         sync_all(dir: &Dir) -> ();
         try_lock(at: At<'_>, note: &str) -> Option<Lock>;
         is_locked(at: At<'_>) -> bool;
+        try_lock_existing(at: At<'_>, sharing: Sharing) -> Option<Lock>;
     }
 }

@@ -98,10 +98,19 @@ fn a_plan_refuses_drift_in_what_it_touches_and_nowhere_else() {
 fn what_is_accepted_counts_as_left() {
     let mut lab = drifted();
     let Opened::Ready(mut engine) = lab.open(Arc::new(RealDisk)).unwrap() else { panic!("one is open") };
-    let accepted = engine.accept_drift("the hot fix stays", &mut lab.databases()).unwrap();
+    let accepted = engine.accept_drift("the hot fix stays", &|_| true, &mut lab.databases()).unwrap();
     drop(engine);
     assert_eq!(accepted.len(), 6, "{accepted:?}");
     assert_eq!(drift(&lab), []);
+    let folder = lab.dir.path().join("state/accepted");
+    let documents: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(documents.len(), 1, "{documents:?}");
+    let document = fs::read_to_string(&documents[0]).unwrap();
+    let mut settings = insta::Settings::clone_current();
+    settings.add_filter(&lab.root().display().to_string(), "[ROOT]");
+    settings.add_filter(r"sha256:[0-9a-f]{64}", "[DIGEST]");
+    settings.add_filter(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "[INSTANT]");
+    settings.bind(|| insta::assert_snapshot!("the_format_of_an_acceptance", document));
     fs::write(lab.root().join("bin/app"), "by hand again").unwrap();
     assert_eq!(words(&drift(&lab)), ["bin/app: its content was changed"]);
     fs::write(lab.root().join("bin/app"), "by hand").unwrap();

@@ -1,6 +1,9 @@
 //! The thinnest true path: one replaced file and one SQL script, forward and taken back.
 
-use crate::common::{Lab, assert_same, text};
+use crate::{
+    common::{Lab, assert_same, text},
+    disks::Weak,
+};
 use tmp_core::{
     Mode,
     module::{Change, Content},
@@ -82,4 +85,29 @@ fn a_new_directory_takes_after_the_mode_its_parent_gets() {
             std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(lab.root().join("spool/new")).unwrap());
         assert_eq!(mode & 0o7777, made);
     }
+}
+
+#[test]
+fn the_mixture_is_what_can_be_seen_and_nothing_around_it() {
+    let (disk, clock) = Weak::timed();
+    let mut lab = Lab::new();
+    lab.clock = Some(clock);
+    for (path, text) in [("bin/app", "old"), ("bin/old", "old"), ("etc/app", "old")] {
+        lab.write(path, text);
+    }
+    lab.put("bin/app", "new");
+    lab.put("etc/new", "new");
+    lab.remove("bin/old");
+    let Ok(Outcome::Committed { report, .. }) = lab.migrate_on(disk) else { panic!("it does not commit") };
+    assert_eq!(
+        report.mixture_us,
+        Some(3),
+        "three renames, without what is looked at before and made durable after"
+    );
+    // With a database old rows stand beside new modules until it has committed.
+    let mut lab = self::lab();
+    let (disk, clock) = Weak::timed();
+    lab.clock = Some(clock);
+    let Ok(Outcome::Committed { report, .. }) = lab.migrate_on(disk) else { panic!("it does not commit") };
+    assert!(report.mixture_us.is_some_and(|mixture| mixture > 1_000_000), "{report:?}");
 }

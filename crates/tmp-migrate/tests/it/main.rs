@@ -9,6 +9,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests build their own trees and read the clock")]
 
 mod beginning;
+mod catalogue;
 mod checks;
 mod common;
 mod compensation;
@@ -24,6 +25,7 @@ mod power;
 mod properties;
 mod recovery;
 mod refusals;
+mod rehearse;
 mod reversal;
 mod rights;
 mod staging;

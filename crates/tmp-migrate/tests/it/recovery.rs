@@ -257,17 +257,13 @@ fn an_open_migration_is_found_although_the_clock_went_backwards() {
     lab.enhancement.sql.clear();
     lab.enhancement.modules.clear();
     lab.put("bin/app", "newer app");
-    lab.behind = true;
+    lab.clock = Some(Arc::new(Behind(SystemClock::new())));
     let seen = lab.seen();
     lab.die_at(|event| matches!(event, Event::Done { work: Work::Switch, .. }));
     assert_eq!(text(lab.root().join("bin/app")), "newer app");
     let outcome = lab.recover();
     assert!(matches!(outcome, Some(Outcome::RolledBack { .. })), "{outcome:?}");
     assert_same(&seen, &lab.seen());
-}
-
-pub(crate) fn behind(machine: SystemClock) -> Arc<dyn Clock> {
-    Arc::new(Behind(machine))
 }
 
 #[test]

@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use tmp_core::{
     MigrationId, Mode,
     contents::Contents,
-    enhancement::TransactionMode,
+    enhancement::{SqlRollback, TransactionMode},
     module::{Change, Content},
     outcome::Outcome,
     plan::Plan,
@@ -219,6 +219,34 @@ fn rows_written_since_are_lost_only_by_order() {
     assert_eq!(count("select count(*) from pragma_table_info('invoice') where name = 'fee'"), 0);
 }
 
+/// Where a change has no script of its own, the archive says what the database was.
+#[test]
+fn changes_without_a_script_come_back_from_the_archive() {
+    let mut lab = Lab::with_database(
+        "create table t(a integer primary key autoincrement, b); create table other(a);
+         insert into t values (1, 'x'), (2, 'y'), (3, null), (9, 'z'); delete from t where a = 9; create index t_b on t(b); pragma user_version = 3;",
+    );
+    lab.sql("010", "delete from t where b = 'x'; drop index t_b; pragma user_version = 4;", None, None);
+    lab.sql("020", "create table u(c); insert into u values (1);", Some("drop table u;"), None);
+    lab.enhancement.sql[0].rollback = SqlRollback::Irreversible { why: "the row is gone".into() };
+    let before = lab.seen();
+    let first = committed(&mut lab);
+    let connection = rusqlite::Connection::open(lab.database_path()).unwrap();
+    connection.execute_batch("insert into t(b) values ('since')").unwrap();
+    let error = planned(&lab, &first, &[]).err().unwrap();
+    assert_eq!(rules(&error), [("rows", "t")]);
+    connection.execute_batch("delete from t where b = 'since'; update sqlite_sequence set seq = 9").unwrap();
+    connection.execute_batch("insert into other values ('since')").unwrap();
+    drop(connection);
+    assert!(matches!(reverse(&mut lab, &first), Outcome::Committed { .. }));
+    let connection = rusqlite::Connection::open(lab.database_path()).unwrap();
+    connection.execute_batch("delete from other").unwrap();
+    drop(connection);
+    assert_restored(&before, &lab.seen());
+    let left = fs::read_dir(lab.dir.path().join("state")).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(!left.into_iter().any(|name| name.to_string_lossy().starts_with("copy-")));
+}
+
 /// Rows that come between the plan and the transaction are seen there.
 #[test]
 fn rows_written_after_the_plan_turn_it_back() {
@@ -357,7 +385,10 @@ fn separated(model: &TreeModel, changes: &[Vec<trees::Change>]) -> TreeModel {
     let mut model = model.clone();
     let touched = |path: &str| {
         changes.iter().flatten().any(|change| {
-            path == change.path || path.strip_prefix(&change.path).is_some_and(|rest| rest.starts_with('/'))
+            // A directory that is put where one is keeps what it holds.
+            let takes = !matches!(change.what, trees::What::PutDirectory { .. });
+            let below = path.strip_prefix(&change.path).is_some_and(|rest| rest.starts_with('/'));
+            path == change.path || takes && below
         })
     };
     let paths: Vec<String> = model.0.keys().filter(|path| touched(path)).cloned().collect();

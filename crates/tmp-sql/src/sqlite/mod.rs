@@ -16,6 +16,7 @@ mod migrate;
 mod restore;
 mod rows;
 mod script;
+mod script_from;
 mod session;
 mod settle;
 mod undo;
@@ -25,7 +26,10 @@ use std::{ffi::OsString, path::Path, time::Duration};
 use camino::Utf8PathBuf;
 use tmp_core::{
     DatabaseName,
-    database::{Database, DatabaseError, DatabaseFacts, Fingerprint, Marker, Settled, SqlText, Undo, Undone},
+    database::{
+        Database, DatabaseError, DatabaseFacts, Fingerprint, FingerprintDifferences, Marker, Settled,
+        SqlText, Undo, Undone,
+    },
     enhancement::DatabaseEngine,
 };
 
@@ -163,6 +167,14 @@ impl Database for SqliteDatabase {
         committed: &Fingerprint,
     ) -> Result<Undone, DatabaseError> {
         restore::restore_from(self, path, marker, committed)
+    }
+
+    fn script_from(
+        &mut self,
+        path: &Path,
+        objects: &FingerprintDifferences,
+    ) -> Result<String, DatabaseError> {
+        script_from::script_from(self, path, objects)
     }
 
     fn run_alone(&mut self, script: &SqlText<'_>) -> Result<(), DatabaseError> {

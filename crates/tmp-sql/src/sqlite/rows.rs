@@ -73,7 +73,7 @@ fn select(connection: &Connection, table: &str) -> rusqlite::Result<String> {
     Ok(format!("SELECT {} FROM main.{} NOT INDEXED", columns.join(", "), quoted(table)))
 }
 
-fn quoted(name: &str) -> String {
+pub(super) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 

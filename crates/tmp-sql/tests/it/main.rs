@@ -15,6 +15,7 @@ mod killed;
 mod migrate;
 mod property;
 mod restore;
+mod script_from;
 mod scripts;
 mod settle;
 mod support;

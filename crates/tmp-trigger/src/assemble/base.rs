@@ -1,6 +1,6 @@
 //! Directories of the base tree that become something else, and files of it that become directories.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{collections::BTreeSet, sync::Arc};
 
 use tmp_core::{
     Mode, ModulePath,
@@ -14,14 +14,14 @@ use super::{
 use crate::{
     document::FieldPath,
     rules,
-    tree::{self, Found},
+    tree::{self, Found, SourceTree},
 };
 
 impl Assembly<'_> {
     /// Lists what the entries do not say by themselves: where a file or symlink is put in place of a
     /// directory, that everything in that directory goes; where a tree is put in place of a file, that the
     /// file becomes a directory.
-    pub(super) fn changed_types(&mut self, base: &Path, modules: &mut Vec<Origin>) {
+    pub(super) fn changed_types(&mut self, base: &Arc<dyn SourceTree>, modules: &mut Vec<Origin>) {
         let mut listed: BTreeSet<_> = modules.iter().map(|(module, _)| module.path.clone()).collect();
         let mut more = Vec::new();
         for (module, at) in modules.iter() {
@@ -46,7 +46,13 @@ impl Assembly<'_> {
         modules.append(&mut more);
     }
 
-    fn implied(&mut self, path: ModulePath, change: Change, base: &Path, place: &FieldPath) -> ModuleChange {
+    fn implied(
+        &mut self,
+        path: ModulePath,
+        change: Change,
+        base: &Arc<dyn SourceTree>,
+        place: &FieldPath,
+    ) -> ModuleChange {
         let kind = guessed(&path);
         let mut module = ModuleChange { path, change, expected: None, owner: None, kind };
         self.expect(&mut module, base, place);
@@ -56,13 +62,14 @@ impl Assembly<'_> {
     /// The file of the base tree that `path` would lie below, where the entry puts a tree there or above.
     fn file_above(
         &mut self,
-        base: &Path,
+        base: &Arc<dyn SourceTree>,
         path: &ModulePath,
         at: Option<usize>,
         place: &FieldPath,
     ) -> Option<ModulePath> {
-        let is_file =
-            |above: &ModulePath| matches!(tree::look_below(base, above), Ok(Some(Found::File { .. })));
+        let is_file = |above: &ModulePath| {
+            matches!(tree::look_below(base.as_ref(), above), Ok(Some(Found::File { .. })))
+        };
         let file = path.ancestors().find(is_file)?;
         let put = at.and_then(|at| self.source.modules.get(at)?.put.as_deref()).unwrap_or_default();
         let within = put.strip_suffix('/').and_then(|top| top.parse::<ModulePath>().ok());

@@ -2,14 +2,12 @@
 //! everything that is wrong with them on the way.
 
 mod base;
+mod label;
 mod modules;
 mod steps;
 mod surroundings;
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::json;
 use tmp_core::{
@@ -26,7 +24,7 @@ use crate::{
     rules,
     source::{EnhancementFile, FILE, Span, TEXTS},
     sources::{SourceFault, Sources},
-    tree,
+    tree::{Place, SourceTree},
 };
 
 /// Checks SQL scripts when they are packaged. The command line wires it to tmp-sql.
@@ -76,30 +74,30 @@ pub struct Checked {
     pub attachments: Vec<Attachment>,
     /// What is allowed and should be known.
     pub warnings: Vec<Mistake>,
-    pub(crate) contents: BTreeMap<Digest, PathBuf>,
+    pub(crate) contents: BTreeMap<Digest, Place>,
 }
 
-/// Checks the enhancement in `directory` whole and changes nothing.
+/// Checks the enhancement in `tree` whole and changes nothing.
 ///
 /// # Errors
 /// Everything that is wrong with `enhancement.yaml`, the files beside it and its scripts.
-pub fn check(directory: &Path, scripts: &dyn ScriptCheck) -> Result<Checked, Mistakes> {
-    assemble(directory, &Trees::None, scripts)
+pub fn check(tree: &Arc<dyn SourceTree>, scripts: &dyn ScriptCheck) -> Result<Checked, Mistakes> {
+    assemble(tree, &Trees::None, scripts)
 }
 
 pub(crate) fn assemble(
-    directory: &Path,
+    tree: &Arc<dyn SourceTree>,
     trees: &Trees,
     scripts: &dyn ScriptCheck,
 ) -> Result<Checked, Mistakes> {
-    let file = directory.join(FILE);
-    let name = tree::shown(&file);
-    let unreadable = |error: std::io::Error| {
-        let message = format!("it cannot be read: {error}");
-        Mistakes::new(vec![Mistake::of_file(&rules::FILE, &name, message, "")])
-    };
-    let sources = Sources::open(directory).map_err(unreadable)?;
-    let bytes = read_bounded(&file, LONGEST as u64 + 1).map_err(unreadable)?;
+    let name = tree.shown(FILE);
+    let unreadable =
+        |message: &str| Mistakes::new(vec![Mistake::of_file(&rules::FILE, &name, message.to_owned(), "")]);
+    let sources = Sources::new(tree);
+    let file = sources.file(FILE).map_err(|fault| unreadable(&fault.message))?;
+    let bytes = file
+        .read_bounded(LONGEST as u64 + 1)
+        .map_err(|error| unreadable(&format!("it cannot be read: {error}")))?;
     let stand_in = json!({
         "schema": crate::source::SCHEMA, "id": "unnamed", "revision": 1, "title": "untitled", "system": "unnamed"
     });
@@ -108,7 +106,6 @@ pub(crate) fn assemble(
         return Err(document.finish(Vec::new()).err().unwrap_or_else(|| Mistakes::new(Vec::new())));
     };
     let mut assembly = Assembly {
-        directory,
         document: &document,
         source: &source,
         sources,
@@ -117,6 +114,7 @@ pub(crate) fn assemble(
         warnings: Vec::new(),
         contents: BTreeMap::new(),
     };
+    let label = assembly.label(tree.label());
     let modules = assembly.modules(trees);
     let origins: Vec<_> = modules.iter().map(|(_, origin)| *origin).collect();
     let enhancement = Enhancement {
@@ -140,29 +138,19 @@ pub(crate) fn assemble(
     let attachments = assembly.surroundings();
     assembly.manifest(&enhancement, &origins);
     let Assembly { mistakes, warnings, contents, .. } = assembly;
-    let source = document.finish(mistakes)?;
+    let mut source = document.finish(mistakes)?;
+    source.label = label;
     Ok(Checked { source, enhancement, attachments, warnings, contents })
 }
 
-pub(crate) fn read_bounded(path: &Path, limit: u64) -> std::io::Result<Vec<u8>> {
-    // Asked before it is opened, because opening a FIFO waits for a writer.
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(std::io::Error::other("not a regular file"));
-    }
-    let mut bytes = Vec::new();
-    std::io::Read::read_to_end(&mut std::io::Read::take(std::fs::File::open(path)?, limit), &mut bytes)?;
-    Ok(bytes)
-}
-
 struct Assembly<'a> {
-    directory: &'a Path,
     document: &'a Document<EnhancementFile>,
     source: &'a EnhancementFile,
     sources: Sources,
     scripts: &'a dyn ScriptCheck,
     mistakes: Vec<Mistake>,
     warnings: Vec<Mistake>,
-    contents: BTreeMap<Digest, PathBuf>,
+    contents: BTreeMap<Digest, Place>,
 }
 
 impl Assembly<'_> {

@@ -1,6 +1,6 @@
 //! The modules of an enhancement: from its entries, or from the difference of two trees.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use tmp_core::{
     Mode, ModulePath,
@@ -10,12 +10,13 @@ use tmp_core::{
 
 use super::Assembly;
 use crate::{
+    directory::DirectoryTree,
     document::FieldPath,
     links,
     package::Trees,
     rules,
-    source::ModuleEntry,
-    tree::{self, Found, Walk},
+    source::{ModuleEntry, Replaces},
+    tree::{self, Found, Place, SourceTree, Walk},
 };
 
 /// A module and the entry it comes from.
@@ -35,10 +36,10 @@ impl Assembly<'_> {
                     let message = "the modules are computed from two trees and listed as well";
                     self.wrong(&rules::BASE, &list, message, "leave out `modules`, or the trees");
                 }
-                self.difference(from, to, &mut modules);
+                self.difference(&directory(from), &directory(to), &mut modules);
                 None
             }
-            Trees::Base(base) => Some(base.as_path()),
+            Trees::Base(base) => Some(directory(base)),
             Trees::None => None,
         };
         for (at, entry) in self.source.modules.iter().enumerate() {
@@ -46,16 +47,16 @@ impl Assembly<'_> {
             let before = modules.len();
             match (&entry.put, &entry.remove) {
                 (Some(put), None) => self.put(entry, put, &place, at, &mut modules),
-                (None, Some(remove)) => self.remove(entry, remove, &place, base, at, &mut modules),
+                (None, Some(remove)) => self.remove(entry, remove, &place, base.as_ref(), at, &mut modules),
                 _ => self.wrong(&rules::ENTRY, &place, "an entry has either `put` or `remove`", ""),
             }
-            if let Some(base) = base {
+            if let Some(base) = &base {
                 for (module, _) in modules.iter_mut().skip(before) {
                     self.expect(module, base, &place);
                 }
             }
         }
-        if let Some(base) = base {
+        if let Some(base) = &base {
             self.changed_types(base, &mut modules);
         }
         modules.sort_by(|(a, _), (b, _)| a.path.cmp(&b.path));
@@ -89,30 +90,19 @@ impl Assembly<'_> {
             Ok(source) => source,
             Err(fault) => return self.wrong_source(&origin, fault),
         };
-        let found = match tree::look(&source) {
+        let found = match source.look() {
             Ok(Some(found)) => found,
             Ok(None) => return self.wrong(&rules::FILE, &origin, format!("{from:?} does not exist"), ""),
             Err(fault) => return self.wrong(&rules::FILE, &origin, fault, ""),
         };
-        if tree.is_some() && entry.replaces.is_some() {
-            self.wrong(&rules::ENTRY, &place.field("replaces"), "a tree has no digest to replace", "");
+        if tree.is_some() && entry.replaces == Some(Replaces(Expected::Directory)) {
+            let message = "a tree is merged into a directory that is there";
+            self.wrong(&rules::ENTRY, &place.field("replaces"), message, "leave it out");
         }
         let Some(path) = path else { return };
         match (tree, found) {
-            (Some(_), found @ Found::Directory { empty, .. }) => {
-                let walk = tree::walk(&source);
-                for fault in walk.faults {
-                    self.wrong(&rules::FILE, &origin, fault, "");
-                }
-                if empty {
-                    self.put_one(entry, path.clone(), found, place, at, out);
-                }
-                for (below, found) in walk.found {
-                    match path.join(&below) {
-                        Ok(path) => self.put_one(entry, path, found, place, at, out),
-                        Err(error) => self.wrong(&rules::PATH, &origin, error.to_string(), ""),
-                    }
-                }
+            (Some(_), Found::Directory { empty, mode }) => {
+                self.put_tree(entry, &path, (&source, empty, mode), place, at, out);
             }
             (Some(_), _) => {
                 let help = format!("write put: {path}");
@@ -122,7 +112,46 @@ impl Assembly<'_> {
                 let help = format!("write put: {path}/ to merge it into what is there");
                 self.wrong(&rules::FILE, &origin, format!("{from:?} is a directory"), help);
             }
-            (None, found) => self.put_one(entry, path, found, place, at, out),
+            (None, found) => self.put_one(entry, path, (&source, found), place, at, out),
+        }
+    }
+
+    /// Puts everything in the directory `source`, and the directory itself where it holds nothing or takes
+    /// the place of something.
+    fn put_tree(
+        &mut self,
+        entry: &ModuleEntry,
+        path: &ModulePath,
+        (source, empty, mode): (&Place, bool, u32),
+        place: &FieldPath,
+        at: usize,
+        out: &mut Vec<Origin>,
+    ) {
+        let origin = place.field("from");
+        let walk = source.walk();
+        for fault in walk.faults {
+            self.wrong(&rules::FILE, &origin, fault, "");
+        }
+        if empty || entry.replaces.is_some() {
+            self.put_one(
+                entry,
+                path.clone(),
+                (source, Found::Directory { empty: true, mode }),
+                place,
+                at,
+                out,
+            );
+        }
+        let top = out.len();
+        for (below, found) in walk.found {
+            match path.join(&below) {
+                Ok(path) => self.put_one(entry, path, (&source.below(&below), found), place, at, out),
+                Err(error) => self.wrong(&rules::PATH, &origin, error.to_string(), ""),
+            }
+        }
+        if entry.replaces.is_some() {
+            // There was no directory, so there was nothing in it.
+            out.iter_mut().skip(top).for_each(|(module, _)| module.expected = Some(Expected::Absent));
         }
     }
 
@@ -130,46 +159,52 @@ impl Assembly<'_> {
         &mut self,
         entry: &ModuleEntry,
         path: ModulePath,
-        found: Found,
+        (source, found): (&Place, Found),
         place: &FieldPath,
         at: usize,
         out: &mut Vec<Origin>,
     ) {
-        if let Found::File { path: file, mode } = &found
+        if let Found::File { mode } = &found
             && entry.mode.is_none()
         {
             let mode = Mode::from_bits(*mode);
             if mode.changes_identity() {
-                let message = format!("{} is set-user-id or set-group-id", tree::shown(file));
+                let message = format!("{} is set-user-id or set-group-id", source.shown());
                 let help = "clear the bit, or write the mode here if it is meant";
                 self.wrong(&rules::MODE, place, message, help);
             } else if mode.bits() & READ_BY_OTHERS == 0 {
                 let widened = Mode::normalised(mode.bits());
-                let message = format!("{} is {mode} here and will be {widened}", tree::shown(file));
+                let message = format!("{} is {mode} here and will be {widened}", source.shown());
                 let help = format!("write `mode: \"{mode}\"` if it is to stay private");
                 self.warnings.push(self.document.mistake(&rules::MODE_WIDENED, place, message, help));
             }
         }
         let kind = entry.kind.unwrap_or_else(|| guessed(&path));
-        if let Some(content) = self.content(found, entry.mode, &place.field("from")) {
-            let expected = entry.replaces.map(|digest| Expected::File { digest });
+        if let Some(content) = self.content(source, found, entry.mode, &place.field("from")) {
+            let expected = entry.replaces.clone().map(|Replaces(expected)| expected);
             let change = Change::Put(content);
             out.push((ModuleChange { path, change, expected, owner: entry.owner.clone(), kind }, Some(at)));
         }
     }
 
     /// What is packaged of `found`; nothing of a directory that holds something, because it is merged.
-    fn content(&mut self, found: Found, mode: Option<Mode>, place: &FieldPath) -> Option<Content> {
+    fn content(
+        &mut self,
+        source: &Place,
+        found: Found,
+        mode: Option<Mode>,
+        place: &FieldPath,
+    ) -> Option<Content> {
         match found {
-            Found::File { path, mode: bits } => {
-                let (digest, size) = match tree::digest(&path) {
+            Found::File { mode: bits } => {
+                let (digest, size) = match source.digest() {
                     Ok(digest) => digest,
                     Err(error) => {
-                        self.wrong(&rules::FILE, place, format!("{}: {error}", tree::shown(&path)), "");
+                        self.wrong(&rules::FILE, place, format!("{}: {error}", source.shown()), "");
                         return None;
                     }
                 };
-                self.contents.insert(digest, path);
+                self.contents.insert(digest, source.clone());
                 Some(Content::File { digest, size, mode: mode.unwrap_or(Mode::normalised(bits)) })
             }
             Found::Directory { empty: true, .. } => Some(Content::Directory { mode: Mode::DIRECTORY }),
@@ -183,7 +218,7 @@ impl Assembly<'_> {
         entry: &ModuleEntry,
         remove: &str,
         place: &FieldPath,
-        base: Option<&Path>,
+        base: Option<&Arc<dyn SourceTree>>,
         at: usize,
         out: &mut Vec<Origin>,
     ) {
@@ -195,7 +230,7 @@ impl Assembly<'_> {
         let Some(path) = self.path(text, &place.field("remove")) else { return };
         let mut gone = vec![path.clone()];
         if let Some(base) = base {
-            match tree::look_below(base, &path) {
+            match tree::look_below(base.as_ref(), &path) {
                 Ok(Some(Found::Directory { .. })) => gone.extend(self.everything_below(base, &path, place)),
                 Ok(Some(_)) => {}
                 Ok(None) => {
@@ -207,18 +242,18 @@ impl Assembly<'_> {
         }
         for path in gone {
             let kind = entry.kind.unwrap_or_else(|| guessed(&path));
-            let expected = entry.replaces.map(|digest| Expected::File { digest });
+            let expected = entry.replaces.clone().map(|Replaces(expected)| expected);
             out.push((ModuleChange { path, change: Change::Remove, expected, owner: None, kind }, Some(at)));
         }
     }
 
     pub(super) fn everything_below(
         &mut self,
-        base: &Path,
+        base: &Arc<dyn SourceTree>,
         path: &ModulePath,
         place: &FieldPath,
     ) -> Vec<ModulePath> {
-        let Walk { found, faults } = tree::walk(&base.join(path.as_str()));
+        let Walk { found, faults } = base.walk(path.as_str());
         for fault in faults {
             self.wrong(&rules::BASE, place, fault, "");
         }
@@ -233,12 +268,18 @@ impl Assembly<'_> {
     }
 
     /// Records what the base tree has at the path of `module`.
-    pub(super) fn expect(&mut self, module: &mut ModuleChange, base: &Path, place: &FieldPath) {
-        let found = match tree::look_below(base, &module.path) {
+    pub(super) fn expect(
+        &mut self,
+        module: &mut ModuleChange,
+        base: &Arc<dyn SourceTree>,
+        place: &FieldPath,
+    ) {
+        let found = match tree::look_below(base.as_ref(), &module.path) {
             Ok(found) => found,
             Err(fault) => return self.wrong(&rules::BASE, place, fault, ""),
         };
-        let Some(expected) = self.expected(found, place) else { return };
+        let source = Place::new(base, module.path.as_str());
+        let Some(expected) = self.expected(&source, found, place) else { return };
         if module.expected.as_ref().is_some_and(|said| *said != expected) {
             let message = format!("the base tree has another {} than `replaces` says", module.path);
             self.wrong(
@@ -251,15 +292,15 @@ impl Assembly<'_> {
         module.expected = Some(expected);
     }
 
-    fn expected(&mut self, found: Option<Found>, place: &FieldPath) -> Option<Expected> {
+    fn expected(&mut self, source: &Place, found: Option<Found>, place: &FieldPath) -> Option<Expected> {
         Some(match found {
             None => Expected::Absent,
             Some(Found::Directory { .. }) => Expected::Directory,
             Some(Found::Symlink { target }) => Expected::Symlink { target },
-            Some(Found::File { path, .. }) => match tree::digest(&path) {
+            Some(Found::File { .. }) => match source.digest() {
                 Ok((digest, _)) => Expected::File { digest },
                 Err(error) => {
-                    self.wrong(&rules::BASE, place, format!("{}: {error}", tree::shown(&path)), "");
+                    self.wrong(&rules::BASE, place, format!("{}: {error}", source.shown()), "");
                     return None;
                 }
             },
@@ -268,9 +309,9 @@ impl Assembly<'_> {
 
     /// What turns the tree `from` into the tree `to`, with the modes of `to`; a renamed module is removed
     /// and put.
-    fn difference(&mut self, from: &Path, to: &Path, out: &mut Vec<Origin>) {
+    fn difference(&mut self, from: &Arc<dyn SourceTree>, to: &Arc<dyn SourceTree>, out: &mut Vec<Origin>) {
         let place = FieldPath::top();
-        let (mut old, mut new) = (tree::walk(from), tree::walk(to));
+        let (mut old, mut new) = (from.walk(""), to.walk(""));
         for fault in old.faults.drain(..).chain(new.faults.drain(..)) {
             self.wrong(&rules::BASE, &place, fault, "");
         }
@@ -281,7 +322,8 @@ impl Assembly<'_> {
             let Some(path) = self.path(&name, &place) else { continue };
             let (before, after) = (old.found.remove(&name), new.found.remove(&name));
             let (old_mode, new_mode) = (mode_of(before.as_ref()), mode_of(after.as_ref()));
-            let Some(expected) = self.expected(before, &place) else { continue };
+            let source = Place::new(from, name.as_str());
+            let Some(expected) = self.expected(&source, before, &place) else { continue };
             let change = match after {
                 None => Change::Remove,
                 Some(Found::Directory { mode, .. }) => {
@@ -290,7 +332,7 @@ impl Assembly<'_> {
                     }
                     Change::Put(Content::Directory { mode: Mode::from_bits(mode) })
                 }
-                Some(found) => match self.content(found, new_mode, &place) {
+                Some(found) => match self.content(&Place::new(to, name.as_str()), found, new_mode, &place) {
                     Some(content) if old_mode == new_mode && is_same(&expected, &content) => continue,
                     Some(content) => Change::Put(content),
                     None => continue,
@@ -317,6 +359,10 @@ impl Assembly<'_> {
             }
         }
     }
+}
+
+fn directory(path: &Path) -> Arc<dyn SourceTree> {
+    Arc::new(DirectoryTree::new(path))
 }
 
 /// The mode of a file or directory, whole; a symlink has none.

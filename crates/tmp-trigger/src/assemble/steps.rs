@@ -8,14 +8,13 @@ use tmp_core::{
     },
 };
 
-use super::{Assembly, ScriptRole, read_bounded};
+use super::{Assembly, ScriptRole};
 use crate::{
     document::FieldPath,
     limits,
     mistake::Mistake,
     rules,
     source::{CheckEntry, EnhancementFile, RollbackEntry, Span, SqlEntry},
-    tree,
 };
 
 /// The longest a command may take where nothing else is said, in seconds.
@@ -55,8 +54,8 @@ impl Assembly<'_> {
     fn sql_script(&mut self, entry: &SqlEntry, name: &str, role: ScriptRole, place: &FieldPath) -> Script {
         let engine = self.source.databases.get(&entry.database).map(|database| database.engine);
         let (script, text) = self.script(name, place);
-        if let (Some(engine), Some(text)) = (engine, text) {
-            self.check_script(engine, entry, role, name, &text);
+        if let (Some(engine), Some((file, text))) = (engine, text) {
+            self.check_script(engine, entry, role, &file, &text);
         }
         script
     }
@@ -66,31 +65,31 @@ impl Assembly<'_> {
         engine: DatabaseEngine,
         entry: &SqlEntry,
         role: ScriptRole,
-        name: &str,
+        file: &str,
         text: &[u8],
     ) {
-        let file = tree::shown(&self.directory.join(name));
         for fault in self.scripts.check(engine, entry.transaction, role, text) {
-            let mistake = Mistake::of_file(&rules::SCRIPT, &file, fault.message, fault.help);
+            let mistake = Mistake::of_file(&rules::SCRIPT, file, fault.message, fault.help);
             self.mistakes.push(Mistake { line: fault.line, column: fault.column, ..mistake });
         }
     }
 
-    /// A script and its text. Of one that cannot be used only the mistake remains.
-    fn script(&mut self, name: &str, place: &FieldPath) -> (Script, Option<Vec<u8>>) {
+    /// A script with its file and text. Of one that cannot be used only the mistake remains.
+    fn script(&mut self, name: &str, place: &FieldPath) -> (Script, Option<(String, Vec<u8>)>) {
         let unusable = Script { name: name.to_owned(), digest: Digest::of(b""), size: 0 };
-        let path = match self.sources.file(name) {
-            Ok(path) => path,
+        let file = match self.sources.file(name) {
+            Ok(file) => file,
             Err(fault) => {
                 self.wrong_source(place, fault);
                 return (unusable, None);
             }
         };
-        match read_bounded(&path, limits::SCRIPT + 1) {
+        match file.read_bounded(limits::SCRIPT + 1) {
             Ok(text) => {
                 let (digest, size) = (Digest::of(&text), text.len() as u64);
-                self.contents.insert(digest, path);
-                (Script { name: name.to_owned(), digest, size }, Some(text))
+                let shown = file.shown();
+                self.contents.insert(digest, file);
+                (Script { name: name.to_owned(), digest, size }, Some((shown, text)))
             }
             Err(error) => {
                 self.wrong(&rules::FILE, place, format!("{name:?} cannot be read: {error}"), "");

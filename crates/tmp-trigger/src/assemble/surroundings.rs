@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Assembly;
-use crate::{document::FieldPath, header::Attachment, rules, tree};
+use crate::{document::FieldPath, header::Attachment, rules};
 
 impl Assembly<'_> {
     /// Checks them and digests the files they name.
@@ -96,7 +96,7 @@ impl Assembly<'_> {
         let mut attachments = Vec::new();
         for (place, name) in named {
             match self.sources.file(name) {
-                Ok(path) => match tree::digest(&path) {
+                Ok(file) => match file.digest() {
                     Ok((digest, size)) => attachments.push(Attachment { name: name.clone(), digest, size }),
                     Err(error) => {
                         self.wrong(&rules::FILE, &place, format!("{name:?} cannot be read: {error}"), "");

@@ -1,6 +1,7 @@
 //! `enhancement.yaml` as its developer writes it. Format: `docs/format/enhancement.md`.
 
 mod about;
+mod replaces;
 mod steps;
 pub(crate) mod text;
 
@@ -16,6 +17,7 @@ pub use self::{
         Activation, ChangeDocument, Developer, Distribution, Instructions, Label, LabelState, Output,
         Requirement, Rfs, Schedule, Testing,
     },
+    replaces::{Replaces, ReplacesError},
     steps::{
         BatchEntry, CheckEntry, CommandEntry, ControlObjectEntry, DatabaseEntry, DigestEntry, ModuleEntry,
         RollbackEntry, SqlEntry,
@@ -137,6 +139,7 @@ pub const TEXTS: &[TextCheck] = &[
     TextCheck { schema: "ModulePath", check: check::<tmp_core::ModulePath>, help: "" },
     TextCheck { schema: "Mode", check: check::<tmp_core::Mode>, help: "" },
     TextCheck { schema: "Digest", check: check::<tmp_core::Digest>, help: "sha256sum prints the digits" },
+    TextCheck { schema: "Replaces", check: check::<Replaces>, help: "sha256sum prints the digits of a file" },
     TextCheck { schema: "Duration", check: check::<Span>, help: "" },
     TextCheck { schema: "Date", check: check::<Day>, help: "" },
     TextCheck { schema: "Moment", check: check::<Moment>, help: "" },

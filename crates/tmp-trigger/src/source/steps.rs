@@ -14,7 +14,7 @@ use tmp_core::{
     module::ItemKind,
 };
 
-use super::text::Span;
+use super::{replaces::Replaces, text::Span};
 
 /// A database the enhancement changes.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -50,10 +50,10 @@ pub struct ModuleEntry {
     /// `user[:group]` by name or number; otherwise that of what is replaced.
     #[serde(default)]
     pub owner: Option<String>,
-    /// The digest of the file that must be there before.
+    /// What must be there before: the digest of a file, `nothing`, `directory` or `{symlink: target}`. Of a
+    /// tree: what the tree takes the place of.
     #[serde(default)]
-    #[schemars(with = "Option<DigestText>")]
-    pub replaces: Option<Digest>,
+    pub replaces: Option<Replaces>,
 }
 
 /// One SQL change.

@@ -4,6 +4,7 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use tmp_core::{
@@ -12,7 +13,8 @@ use tmp_core::{
 };
 use tmp_disk::RealDisk;
 use tmp_trigger::{
-    Output, PackageError, PackageOptions, Packaged, ScriptCheck, ScriptMistake, ScriptRole, Trees, package,
+    DirectoryTree, Output, PackageError, PackageOptions, Packaged, ScriptCheck, ScriptMistake, ScriptRole,
+    SourceTree, Trees, package,
 };
 
 /// Finds fault with scripts that say BAD.
@@ -54,7 +56,11 @@ pub(crate) fn options(into: &Path, trees: Trees) -> PackageOptions {
 }
 
 pub(crate) fn pack(source: &Path, into: &Path, trees: Trees) -> Result<Packaged, PackageError> {
-    package(source, &options(into, trees), &Scripts, &RealDisk)
+    package(&directory(source), &options(into, trees), &Scripts, &RealDisk)
+}
+
+pub(crate) fn directory(directory: &Path) -> Arc<dyn SourceTree> {
+    Arc::new(DirectoryTree::new(directory))
 }
 
 /// A directory with a small enhancement of one module.

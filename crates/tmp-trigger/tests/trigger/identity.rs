@@ -16,7 +16,7 @@ use tmp_core::{
 use tmp_trigger::{Trees, check};
 
 use crate::{
-    common::{Scripts, chmod, pack, put},
+    common::{Scripts, chmod, directory, pack, put},
     packaging::verified,
 };
 
@@ -83,7 +83,7 @@ proptest! {
         }
         put(source.path(), "enhancement.yaml", yaml.as_bytes());
 
-        let checked = check(source.path(), &Scripts).unwrap();
+        let checked = check(&directory(source.path()), &Scripts).unwrap();
         let packaged = pack(source.path(), out.path(), Trees::None).unwrap();
         let trigger = verified(&packaged.path);
         prop_assert_eq!(trigger.enhancement(), &checked.enhancement);

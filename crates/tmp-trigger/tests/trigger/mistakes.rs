@@ -11,13 +11,13 @@ use std::{
 
 use tmp_trigger::check;
 
-use crate::common::{Scripts, chmod, late_fee, put};
+use crate::common::{Scripts, chmod, directory, late_fee, put};
 
 const HEAD: &str = "schema: tmp/enhancement/v1\nid: bad\nrevision: 1\ntitle: Bad\nsystem: demo\n";
 
 /// What is said of the enhancement in `root`, without the name of the directory.
 fn said(root: &Path) -> String {
-    match check(root, &Scripts) {
+    match check(&directory(root), &Scripts) {
         Ok(checked) => {
             let warnings: Vec<_> =
                 checked.warnings.iter().map(|warning| format!("warning {warning}\n")).collect();
@@ -109,7 +109,7 @@ fn modules() {
   - {put: e}
   - {put: f, from: files/fee.conf, owner: \"a b\"}
   - {remove: gone, mode: \"0644\"}
-  - {put: g/, from: files/bin/, replaces: sha256:5c2b317cbf676546bf06ee557a511add4bb9bb9640132c847b9d763b8effd97d}
+  - {put: g/, from: files/bin/, replaces: directory}
   - {put: h, from: files/fee.conf, replaces: sha256:5C2B}
 "
         )
@@ -269,7 +269,7 @@ fn a_private_file_that_becomes_readable_gets_a_warning() {
   - {put: etc/all, from: all}
 ";
     put(root.path(), "enhancement.yaml", format!("{HEAD}{yaml}").as_bytes());
-    let checked = check(root.path(), &Scripts).unwrap();
+    let checked = check(&directory(root.path()), &Scripts).unwrap();
     assert!(checked.warnings.iter().all(|warning| warning.rule == "mode-widened"));
     assert!(tmp_trigger::rules().iter().any(|rule| rule.id == "mode-widened"));
     let real = format!("{}/", root.path().canonicalize().unwrap().display());
@@ -279,7 +279,7 @@ fn a_private_file_that_becomes_readable_gets_a_warning() {
 #[test]
 fn a_directory_without_a_description() {
     let root = tempfile::tempdir().unwrap();
-    assert!(said(root.path()).starts_with("enhancement.yaml: file: it cannot be read: No such file"));
+    assert!(said(root.path()).starts_with("enhancement.yaml: file: \"enhancement.yaml\" does not exist"));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use tmp_trigger::{
     PackageError, ScriptCheck, ScriptMistake, ScriptRole, Trees, Trigger, VerifiedTrigger, package,
 };
 
-use crate::common::{Scripts, chmod, late_fee, options, pack, put, small};
+use crate::common::{Scripts, chmod, directory, late_fee, options, pack, put, small};
 
 pub(crate) fn verified(path: &Path) -> VerifiedTrigger {
     Trigger::open(path).unwrap().verify().unwrap()
@@ -98,7 +98,7 @@ fn the_payload_digest_does_not_depend_on_schedule_or_target() {
     put(source.path(), "enhancement.yaml", text.replace("2026-12-20", "2026-12-24").as_bytes());
     let mut options = options(out.path(), Trees::None);
     options.environment = tmp_core::EnvironmentName::Production;
-    let packaged = package(source.path(), &options, &Scripts, &RealDisk).unwrap();
+    let packaged = package(&directory(source.path()), &options, &Scripts, &RealDisk).unwrap();
     let other = verified(&packaged.path);
     assert_eq!(one.payload(), other.payload());
     assert_ne!(one.digest(), other.digest());
@@ -262,7 +262,7 @@ fn a_packaging_that_fails_or_is_killed_leaves_no_half_file() {
     let at_fault = |fault: Fault| {
         let out = tempfile::tempdir().unwrap();
         let disk = FaultDisk::new(Arc::new(RealDisk), fault);
-        let packaged = package(source.path(), &options(out.path(), Trees::None), &Scripts, &disk);
+        let packaged = package(&directory(source.path()), &options(out.path(), Trees::None), &Scripts, &disk);
         let names: Vec<_> = fs::read_dir(out.path())
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -305,8 +305,12 @@ fn a_file_that_changes_meanwhile_is_not_packaged() {
 
     let (source, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     late_fee(source.path());
-    let error =
-        package(source.path(), &options(out.path(), Trees::None), &Meddling(source.path()), &RealDisk);
+    let error = package(
+        &directory(source.path()),
+        &options(out.path(), Trees::None),
+        &Meddling(source.path()),
+        &RealDisk,
+    );
     let error = error.unwrap_err();
     assert!(matches!(&error, PackageError::Changed { file } if file.ends_with("files/bin/fee")), "{error}");
     assert_eq!(fs::read_dir(out.path()).unwrap().count(), 0);

@@ -1,7 +1,7 @@
 //! `tmp archive list`.
 
 use serde::Serialize;
-use tmp_archive::{Archive, Listing, SnapshotInfo};
+use tmp_archive::{Archive, Listing, SnapshotInfo, SnapshotKind};
 
 use super::{failed, open};
 use crate::{
@@ -37,6 +37,7 @@ impl Report for Listed {
             [
                 render::instant(info.made),
                 info.id.to_string(),
+                kind(info.kind).to_owned(),
                 format!("{}/{}/{}", info.system, info.environment, info.site),
                 info.totals.entries.to_string(),
                 render::bytes(info.totals.bytes),
@@ -44,13 +45,22 @@ impl Report for Listed {
             ]
         };
         let mut text = render::table(
-            ["MADE", "SNAPSHOT", "SITE", "ENTRIES", "SIZE", "STORED"],
+            ["MADE", "SNAPSHOT", "KIND", "SITE", "ENTRIES", "SIZE", "STORED"],
             self.snapshots.iter().map(row),
         );
         for Unreadable { snapshot, why } in &self.unreadable {
             push!(text, "{snapshot}: it cannot be read: {why}\n");
         }
         text
+    }
+}
+
+/// What a snapshot is of, in a word.
+const fn kind(kind: SnapshotKind) -> &'static str {
+    match kind {
+        SnapshotKind::Portion => "migration",
+        SnapshotKind::System => "system",
+        SnapshotKind::PreRestore => "pre-restore",
     }
 }
 

@@ -1,7 +1,11 @@
 //! `tmp archive`: what was archived, whether it can be trusted, and how to get it back.
 
+mod create;
+mod diff;
 mod export;
 mod list;
+mod meter;
+mod prune;
 mod restore;
 mod show;
 mod verify;
@@ -22,16 +26,22 @@ pub(crate) struct Archive {
 
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
+    /// Archive a whole site; only what changed since the last time is read
+    Create(create::Create),
     /// List the snapshots
     List,
     /// Show what a snapshot holds
     Show(show::Show),
-    /// Read snapshots back from the disk and compare every digest
+    /// Say how a snapshot differs from another, or from what stands there now
+    Diff(diff::Diff),
+    /// Check that snapshots are complete; with --read-data read them back and compare every digest
     Verify(verify::Verify),
     /// Put a snapshot back, into a new directory or in place
     Restore(restore::Restore),
     /// Write a snapshot as a tar file that standard tools restore
     Export(export::Export),
+    /// Remove snapshots that no policy keeps and nothing needs
+    Prune(prune::Prune),
 }
 
 impl Archive {
@@ -39,6 +49,9 @@ impl Archive {
     pub(crate) fn run(&self, globals: &Globals, out: &mut Output) -> Result<Exit, Failure> {
         let config = Config::load(globals)?;
         match &self.verb {
+            Verb::Create(verb) => verb.run(&config, out),
+            Verb::Diff(verb) => verb.run(&config, out),
+            Verb::Prune(verb) => verb.run(&config, out),
             Verb::List => list::run(&config, out),
             Verb::Show(verb) => verb.run(&config, out),
             Verb::Verify(verb) => verb.run(&config, out),
@@ -51,11 +64,14 @@ impl Archive {
 /// The archive, if anything was archived yet. Looking does not make one.
 fn open(config: &Config) -> Result<Option<Snapshots>, Failure> {
     let path = config.state.value.join("archive");
-    if !path.is_dir() {
-        return Ok(None);
-    }
+    if path.is_dir() { open_or_make(config).map(Some) } else { Ok(None) }
+}
+
+/// The archive, made where it is not there.
+fn open_or_make(config: &Config) -> Result<Snapshots, Failure> {
+    let path = config.state.value.join("archive");
     let store = DirectoryStore::open(&opening::disk(), Path::new(&path)).map_err(failed)?;
-    Snapshots::open(Arc::new(store)).map(Some).map_err(failed)
+    Snapshots::open(Arc::new(store)).map_err(failed)
 }
 
 /// The archive and the one snapshot whose id begins with `prefix`.
@@ -98,7 +114,9 @@ fn failed(error: ArchiveError) -> Failure {
         | ArchiveError::UnknownVersion { .. }
         | ArchiveError::NotAnArchive { .. }
         | ArchiveError::NotCovered { .. }
-        | ArchiveError::NoSuchDatabase { .. } => Exit::InvalidInput,
+        | ArchiveError::NoSuchDatabase { .. }
+        | ArchiveError::Glob { .. } => Exit::InvalidInput,
+        ArchiveError::Held { .. } => Exit::NotNow,
         _ => Exit::Error,
     };
     Failure::caused(exit, error)

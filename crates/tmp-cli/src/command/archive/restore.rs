@@ -4,16 +4,23 @@ use std::path::Path;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
-use tmp_archive::{Archive, Capture, EntryPath, Restored, Selection, SnapshotId, SnapshotInfo, SnapshotKind};
+use tmp_archive::{
+    Archive, Beside, Capture, EntryPath, Ignored, Progress, Restored, Selection, SnapshotId, SnapshotInfo,
+    SnapshotKind,
+};
 use tmp_core::{DatabaseName, Mode, ModulePath, clock::Clock as _};
 use tmp_disk::{At, RealDisk, SystemClock, Tree, create_dir_durably, ensure_dirs, remove_tree};
 
-use super::{failed, find};
+use super::{
+    create::{self, ignored},
+    failed, find,
+    meter::Meter,
+};
 use crate::{
     config::{Config, Site},
     exit::Exit,
     failure::Failure,
-    files, opening,
+    files, journals, opening,
     output::{Output, Report},
     prompt, render, restores, site,
 };
@@ -89,9 +96,11 @@ impl Restore {
                     return Err(Failure::new(Exit::Usage, message).rule("never-overwritten"));
                 }
                 ensure_dirs(&RealDisk, to.as_std_path()).map_err(Failure::unexpected)?;
-                match database {
-                    Some(name) => database_to(&archive, &info, name, &to)?,
-                    None => self.modules(&archive, &info, &to, None)?,
+                if let Some(name) = database {
+                    database_to(&archive, &info, name, &to)?
+                } else {
+                    let beside = Beside { ignored: &Ignored::default(), cache: None };
+                    self.modules(&archive, &info, &to, (None, &beside), out)?
                 }
             }
             (None, _) => self.in_place(config, &archive, &info, out)?,
@@ -122,7 +131,7 @@ impl Restore {
             render::instant(info.made)
         );
         prompt::confirm(out, &what, &site.to_string(), self.confirm.as_deref())?;
-        let engine = opening::ready(config, site)?;
+        let mut engine = opening::ready(config, site)?;
         let paths = self.module_paths()?;
         if info.roots.is_empty() {
             return Err(Failure::new(Exit::Usage, format!("snapshot {} holds no modules", info.id)));
@@ -131,14 +140,20 @@ impl Restore {
         let id = super::new_id(clock.now());
         let mut record = restores::Restore::new(id, site, info.id, paths, clock.now());
         if !self.no_snapshot {
-            record.way_back = Some(way_back(archive, info, site, &record)?);
+            record.way_back = Some(way_back(config, archive, info, site, &record)?);
         }
         record.write(config)?;
-        let done = self.over(archive, info, site);
+        let done = self.over(config, archive, info, site, out);
         let (entries, written, bytes) = done.as_ref().map_or((0, 0, 0), Done::figures);
         let restored = Restored { entries, written, bytes };
         record.ended(clock.now(), restored, done.as_ref().err().map(ToString::to_string));
         record.write(config)?;
+        if done.is_ok() {
+            // What was put back by order is no drift.
+            let reason = format!("restored from snapshot {}", info.id);
+            let which = |path: &ModulePath| self.covers(info, path);
+            engine.accept_drift(&reason, &which, &mut []).map_err(journals::unreadable)?;
+        }
         // The engine's lock is held until here.
         drop(engine);
         match (done, record.way_back) {
@@ -151,13 +166,30 @@ impl Restore {
         }
     }
 
-    fn over(&self, archive: &Archive, info: &SnapshotInfo, site: &Site) -> Result<Done, Failure> {
+    fn over(
+        &self,
+        config: &Config,
+        archive: &Archive,
+        info: &SnapshotInfo,
+        site: &Site,
+        out: &Output,
+    ) -> Result<Done, Failure> {
+        let ignored = left_alone(info, site)?;
+        let (caches, cache) = create::cache(config, site)?;
+        let beside = Beside { ignored: &ignored, cache: Some(At::new(&caches, &cache)) };
         let work = ensure_dirs(&RealDisk, site.work.as_std_path()).map_err(Failure::unexpected)?;
         let staging = create_dir_durably(&RealDisk, &work, STAGING, Mode::from_bits(0o700))
             .map_err(Failure::unexpected)?;
-        let done = self.modules(archive, info, &site.root, Some(&staging));
+        let done = self.modules(archive, info, &site.root, (Some(&staging), &beside), out);
         remove_tree(&RealDisk, At::new(&work, STAGING)).map_err(Failure::unexpected)?;
         done
+    }
+
+    /// Whether a path is among those that were asked for.
+    fn covers(&self, info: &SnapshotInfo, path: &ModulePath) -> bool {
+        let path = EntryPath::from(path);
+        let asked = self.paths.iter().filter_map(|asked| EntryPath::from_bytes(asked.as_bytes()).ok());
+        info.covers(&path) && (self.paths.is_empty() || asked.into_iter().any(|asked| path.is_within(&asked)))
     }
 
     fn module_paths(&self) -> Result<Vec<ModulePath>, Failure> {
@@ -172,15 +204,20 @@ impl Restore {
         archive: &Archive,
         info: &SnapshotInfo,
         to: &Utf8Path,
-        staging: Option<&tmp_disk::Dir>,
+        (staging, beside): (Option<&tmp_disk::Dir>, &Beside<'_>),
+        out: &Output,
     ) -> Result<Done, Failure> {
         let tree = Tree::open(&opening::disk(), Path::new(to)).map_err(Failure::unexpected)?;
         let paths = self.paths.iter().map(|path| EntryPath::from_bytes(path.as_bytes()));
         let paths: Vec<_> =
             paths.collect::<Result<_, _>>().map_err(|error| Failure::caused(Exit::Usage, error))?;
         let selection = if paths.is_empty() { Selection::All } else { Selection::Paths(paths) };
-        let restored =
-            archive.restore(&info.id, &selection, &tree, staging, &mut |_, _| {}).map_err(failed)?;
+        let mut meter = Meter::new(out, "restoring");
+        let (all_entries, all_bytes) = (info.totals.entries, info.totals.bytes);
+        let mut tell = |entries, bytes| meter.tell(&Progress { entries, all_entries, bytes, all_bytes });
+        let restored = archive
+            .restore_beside(&info.id, &selection, &tree, staging, beside, &mut tell)
+            .map_err(failed)?;
         Ok(Done {
             snapshot: info.id.to_string(),
             to: to.to_owned(),
@@ -192,18 +229,32 @@ impl Restore {
     }
 }
 
+/// What a restore leaves alone beside what the snapshot says: what a whole site leaves out now. A part of a
+/// site is what a migration touches, and never live data.
+fn left_alone(info: &SnapshotInfo, site: &Site) -> Result<Ignored, Failure> {
+    if info.covers(&EntryPath::root()) {
+        ignored(site, &opening::databases(site))
+    } else {
+        Ok(Ignored::default())
+    }
+}
+
 /// Archives what a restore is about to overwrite.
 fn way_back(
+    config: &Config,
     archive: &Archive,
     info: &SnapshotInfo,
     site: &Site,
     record: &restores::Restore,
 ) -> Result<SnapshotId, Failure> {
-    let roots = info.roots.iter().map(|root| std::str::from_utf8(root.as_bytes()).ok()?.parse().ok());
+    let whole = record.paths.is_empty() && info.covers(&EntryPath::root());
     let mut paths = record.paths.clone();
-    // A snapshot of the whole tree has no path but the root, which no module has.
-    if paths.is_empty() && info.kind != SnapshotKind::System {
-        paths = roots.collect::<Option<_>>().unwrap_or_default();
+    if paths.is_empty() && !whole {
+        let path = |root: &EntryPath| {
+            let text = String::from_utf8_lossy(root.as_bytes());
+            text.parse::<ModulePath>().map_err(|error| Failure::caused(Exit::Usage, error))
+        };
+        paths = info.roots.iter().map(path).collect::<Result<_, _>>()?;
     }
     let tree = Tree::open(&opening::disk(), Path::new(&site.root)).map_err(Failure::unexpected)?;
     let capture = Capture {
@@ -219,7 +270,13 @@ fn way_back(
         paths: &paths,
         databases: &[],
     };
-    archive.capture(&capture, &mut |_, _| {}).map_err(failed)?;
+    if whole {
+        let globs = left_alone(info, site)?.globs().iter().chain(&info.ignored).cloned().collect::<Vec<_>>();
+        let ignored = Ignored::new(globs).map_err(failed)?;
+        create::incrementally(config, site, archive, &capture, (&ignored, false), &mut |_| {})?;
+    } else {
+        archive.capture(&capture, &mut |_, _| {}).map_err(failed)?;
+    }
     Ok(record.id)
 }
 

@@ -121,13 +121,13 @@ fn descriptions_that_are_no_files() {
     };
     both("missing", "there is no enhancement.yaml in ");
     assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
-    both("a FIFO", "cannot be read");
+    both("a FIFO", "neither a file nor a directory nor a symlink");
     fs::remove_file(&path).unwrap();
     std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
-    both("a device", "cannot be read");
+    both("a device", "is a symlink to /dev/zero");
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();
-    both("a directory", "cannot be read");
+    both("a directory", "is not a regular file");
 }
 
 #[test]

@@ -22,12 +22,17 @@ pub struct ReversalContents {
 }
 
 impl ReversalContents {
-    pub(super) fn new(archive: Archive, snapshot: &Snapshot) -> Self {
+    pub(super) fn new(archive: &Archive, snapshot: &Snapshot) -> Self {
         let files = snapshot.entries.values().filter_map(|entry| match entry {
             Entry::File(file) => Some((file.content.digest, file.content.clone())),
             Entry::Absent | Entry::Directory { .. } | Entry::Symlink { .. } => None,
         });
-        Self { archive, info: snapshot.info.clone(), archived: files.collect(), small: BTreeMap::new() }
+        Self {
+            archive: archive.clone(),
+            info: snapshot.info.clone(),
+            archived: files.collect(),
+            small: BTreeMap::new(),
+        }
     }
 
     pub(super) fn add(&mut self, bytes: Vec<u8>) {

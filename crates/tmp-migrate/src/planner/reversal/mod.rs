@@ -15,9 +15,10 @@ use tmp_archive::{Archive, DirectoryStore, Snapshot};
 use tmp_core::{
     MigrationId, Phase,
     database::Database,
-    enhancement::{BatchStep, Command, ControlObject, Enhancement},
+    enhancement::{BatchStep, Command, ControlObject, Enhancement, Script},
     plan::{Plan, Provenance, Reversal},
 };
+use tmp_disk::Disk;
 
 use super::{PlanError, PlanFault, PlanRequest, Restored, Utility, planned};
 use crate::{
@@ -50,11 +51,21 @@ pub struct ReversalRequest<'a> {
 struct Reversed {
     plan: Plan,
     memory: Memory,
+    archive: Archive,
     snapshot: Snapshot,
     folder: Folder,
+    disk: Arc<dyn Disk>,
 }
 
-/// Plans a reversal. Reads only. The contents that the plan needs come with it.
+impl Reversed {
+    /// The text of one of its scripts.
+    fn text(&self, script: &Script) -> Result<String, String> {
+        self.folder.script(self.disk.as_ref(), script).map_err(|error| crate::text(&error))
+    }
+}
+
+/// Plans a reversal. Changes nothing; a copy of the database from the archive may lie in the state directory
+/// meanwhile. The contents that the plan needs come with it.
 ///
 /// # Errors
 /// Everything that stands in the way: the migration is not one that can be reversed, another that is
@@ -65,19 +76,13 @@ pub fn plan_reversal(
     databases: &mut [Box<dyn Database>],
 ) -> Result<(Plan, ReversalContents), PlanError> {
     let one = |fault| PlanError { faults: vec![fault] };
-    let (reversed, archive) = read(workplace, request.migration).map_err(one)?;
+    let reversed = read(workplace, request.migration).map_err(one)?;
     let mut faults = order::built_on(workplace, &reversed.plan).map_err(one)?;
-    let mut contents = ReversalContents::new(archive, &reversed.snapshot);
+    let mut contents = ReversalContents::new(&reversed.archive, &reversed.snapshot);
     let back = modules::back(&reversed.plan, &reversed.snapshot, &mut faults);
-    let (sql, database) = database::back(&reversed, request.lose, databases, &mut faults);
-    let disk = workplace.disk.as_ref();
-    for script in sql.iter().map(|change| &change.apply) {
-        match reversed.folder.script(disk, script) {
-            Ok(text) => contents.add(text.into_bytes()),
-            Err(error) => faults.push(unreadable(request.migration, &crate::text(&error))),
-        }
-    }
-    let control_objects = control_objects(workplace, &reversed, &mut contents, &mut faults);
+    let found = (&mut contents, &mut faults);
+    let (sql, database) = database::back(workplace, &reversed, request.lose, databases, found);
+    let control_objects = control_objects(&reversed, &mut contents, &mut faults);
     let enhancement = Enhancement {
         title: format!("Reversal of: {}", reversed.plan.enhancement.title),
         modules: back.changes,
@@ -116,7 +121,7 @@ fn unreadable(migration: &MigrationId, why: &str) -> PlanFault {
 }
 
 /// Reads the migration, its archive, and whether it is one to be reversed.
-fn read(workplace: &Workplace, migration: &MigrationId) -> Result<(Reversed, Archive), PlanFault> {
+fn read(workplace: &Workplace, migration: &MigrationId) -> Result<Reversed, PlanFault> {
     let lost = |error: &dyn std::error::Error| unreadable(migration, &crate::text(error));
     let refused = |why: &str, help: &str| PlanFault::new("reversal", migration, why, help);
     let disk = workplace.disk.as_ref();
@@ -145,19 +150,18 @@ fn read(workplace: &Workplace, migration: &MigrationId) -> Result<(Reversed, Arc
     let store = DirectoryStore::open(&workplace.disk, Path::new(&path)).map_err(|error| lost(&error))?;
     let archive = Archive::open(Arc::new(store)).map_err(|error| lost(&error))?;
     let snapshot = archive.read(&snapshot).map_err(|error| lost(&error))?;
-    Ok((Reversed { plan, memory, snapshot, folder }, archive))
+    Ok(Reversed { plan, memory, archive, snapshot, folder, disk: Arc::clone(&workplace.disk) })
 }
 
 /// Each control object goes back to what was exported before it was imported.
 fn control_objects(
-    workplace: &Workplace,
     reversed: &Reversed,
     contents: &mut ReversalContents,
     faults: &mut Vec<PlanFault>,
 ) -> Vec<ControlObject> {
     let mut objects = Vec::new();
     for (index, object) in reversed.plan.enhancement.control_objects.iter().enumerate().rev() {
-        match ExportedObject::new(&reversed.folder, index).read(workplace.disk.as_ref(), &reversed.folder) {
+        match ExportedObject::new(&reversed.folder, index).read(reversed.disk.as_ref(), &reversed.folder) {
             Ok(bytes) => {
                 let content = contents.script(&format!("{} as it was", object.content.name), bytes);
                 objects.push(ControlObject { content, ..object.clone() });

@@ -1,7 +1,7 @@
 //! Which migrations build on one, and so have to be reversed before it.
 
 use tmp_core::{
-    MigrationId, Phase,
+    MigrationId, ModulePath, Phase,
     plan::{Action, Operation, Plan},
 };
 
@@ -61,17 +61,19 @@ fn standing(workplace: &Workplace) -> Result<Vec<Plan>, HistoryError> {
     Ok(plans)
 }
 
-/// Whether a later migration has to go before an earlier one can: it names the same module or one around
-/// it, changed the same database, or says so.
+/// Whether a later migration has to go before an earlier one can: it names a module that the earlier one
+/// changed, or one around it or in it, even where it found that one right already; it changed the same
+/// database; or it says so.
 fn builds_on(later: &Plan, earlier: &Plan) -> bool {
     let database = |plan: &Plan| plan.database.as_ref().map(|planned| planned.name.clone());
     let same_database = database(later).is_some() && database(later) == database(earlier);
-    let holds = |a: &Operation, b: &Operation| {
-        !matches!(a.action, Action::SetMode { .. }) && b.path.is_below(&a.path)
+    let holds = |operation: &Operation, path: &ModulePath| {
+        !matches!(operation.action, Action::SetMode { .. }) && path.is_below(&operation.path)
     };
-    let overlap = later
-        .operations
-        .iter()
-        .any(|a| earlier.operations.iter().any(|b| a.path == b.path || holds(a, b) || holds(b, a)));
+    let overlap = earlier.operations.iter().any(|old| {
+        let relies_on = |path: &ModulePath| *path == old.path || holds(old, path);
+        later.operations.iter().any(|new| relies_on(&new.path) || holds(new, &old.path))
+            || later.unchanged.iter().any(relies_on)
+    });
     same_database || overlap || later.enhancement.requires.contains(&earlier.enhancement.id)
 }
