@@ -73,7 +73,7 @@ impl Run<'_, '_> {
             }
         }
         let Some(snapshot) = self.memory.snapshot else { return Ok(Found::Before) };
-        let differences = self.site.archive.compare(&snapshot, &self.tree)?;
+        let differences = self.differences(&snapshot)?;
         if differences.is_empty() {
             Ok(Found::Before)
         } else {

@@ -52,8 +52,9 @@ fn fault(what: Obstacle, path: &str, more: &str) -> PlanFault {
     let right = |what: &str, help: String| PlanFault::new("rights", path, format!("{what}{more}"), help);
     match what {
         Obstacle::Live => {
-            let message =
-                format!("it is live data that tmp.yaml ignores: what is written to it would be lost{more}");
+            let message = format!(
+                "it is live data that tmp.yaml ignores: whoever writes it would go on in the old tree{more}"
+            );
             let help = format!("keep live data outside of the root, {FILES}");
             PlanFault::new("atomic-live", path, message, help)
         }

@@ -74,12 +74,14 @@ fn own_directories(workplace: &Workplace, help: &str, faults: &mut Vec<PlanFault
     let root = &workplace.target.root;
     let real = |path: &Utf8Path| path.canonicalize_utf8().unwrap_or_else(|_| path.to_owned());
     let own = [&workplace.target.work, &workplace.state];
-    let reserved = root.join(RESERVED);
-    let inside = own.into_iter().filter(|path| real(path).starts_with(real(root)));
-    let left = Some(&reserved).filter(|path| path.exists() && !own.contains(path));
-    for path in inside.chain(left) {
-        let message = "it is TMP's own and lies in the tree that would be exchanged";
+    let message = "it is TMP's own and lies in the tree that would be exchanged";
+    for path in own.into_iter().filter(|path| real(path).starts_with(real(root))) {
         faults.push(PlanFault::new("atomic-own", path, message, help));
+    }
+    let left = root.join(RESERVED);
+    if left.exists() && !own.contains(&&left) {
+        let help = format!("remove it once no migration is open, {FILES}");
+        faults.push(PlanFault::new("atomic-own", left, message, help));
     }
 }
 

@@ -315,6 +315,10 @@ impl Lab {
     }
 
     pub(crate) fn plan_on(&self, disk: Arc<dyn Disk>) -> Result<Plan, PlanError> {
+        self.plan_at(&self.workplace(disk))
+    }
+
+    pub(crate) fn plan_at(&self, workplace: &Workplace) -> Result<Plan, PlanError> {
         let provenance =
             Provenance { trigger: Digest::of(b"trigger"), payload: Digest::of(b"payload"), reason: None };
         let request = PlanRequest {
@@ -324,7 +328,7 @@ impl Lab {
             utilities: &self.utilities,
             steps: &self.steps,
         };
-        plan(&self.workplace(disk), &request, &mut self.databases())
+        plan(workplace, &request, &mut self.databases())
     }
 
     /// Opens the engine. A command that another test starts holds every lock of this process between
