@@ -133,7 +133,8 @@ mod tests {
         assert_eq!(milliseconds(999), "999 ms");
         assert_eq!(milliseconds(1_250), "1.2 s");
         assert_eq!(milliseconds(61_000), "1 min 1 s");
-        assert_eq!(microseconds(640), "0.6 ms");
+        assert_eq!(microseconds(640), "640 µs");
+        assert_eq!(microseconds(6_400), "6.4 ms");
         assert_eq!(count(1, "module") + &count(2, "module"), "1 module2 modules");
         assert_eq!(instant(OffsetDateTime::UNIX_EPOCH), "1970-01-01 00:00:00Z");
     }

@@ -85,9 +85,12 @@ fn staging(plan: &Plan) -> Line {
 }
 
 fn next_tree(tree: &PlannedTree) -> Line {
+    let directories = match tree.directories {
+        1 => "1 directory".into(),
+        several => format!("{several} directories"),
+    };
     let mut what = format!(
-        "make the whole next tree: new directories {}, {} of what does not change linked ({}, not copied)",
-        tree.directories,
+        "make the whole next tree: {directories} anew, {} of what does not change linked ({}, not copied)",
         count(tree.linked, "name"),
         bytes(tree.linked_bytes)
     );

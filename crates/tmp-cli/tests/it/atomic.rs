@@ -10,6 +10,7 @@ fn place() -> Place {
     for root in ["model", "live"] {
         std::fs::remove_dir_all(place.path(root).join("var")).unwrap();
     }
+    place.write("model/doc/fee.txt", "no fee\n");
     configure(&place, "switch: atomic, ");
     place
 }
@@ -31,9 +32,10 @@ fn a_tree_is_exchanged_and_taken_back_and_reversed() {
     let before = place.model();
     let shown = place.ends(0, &["plan", &file]);
     let shown = shown.out.split("\nModules").next().unwrap().to_owned();
-    assert_eq!(place.json(&["plan", &file])["plan"]["tree"]["linked"], 0, "all that stays is directories");
+    assert_eq!(place.json(&["plan", &file])["plan"]["tree"]["linked"], 1);
     place.ends(0, &["rehearse", &file]);
-    let ran = place.json(&run(&file));
+    let ran = place.ends(0, &[run(&file).as_slice(), &["--json"]].concat());
+    let ran: serde_json::Value = serde_json::from_str(ran.out.lines().last().unwrap()).unwrap();
     assert_eq!((&ran["outcome"], &ran["report"]["switch"]), (&"committed".into(), &"atomic".into()), "{ran}");
     assert!(ran["report"]["mixture_us"].is_u64(), "{ran}");
     let past = place.json(&["history"]);
