@@ -156,7 +156,6 @@ pub enum Switch {
 
 impl Switch {
     /// Whether it is the one that formats leave out.
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
     pub const fn is_files(&self) -> bool {
         matches!(self, Self::Files)
     }

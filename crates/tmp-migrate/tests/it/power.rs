@@ -73,6 +73,9 @@ fn lab(switch: Switch) -> Lab {
     lab.put("bin/tool/inside", "a directory now");
     lab.change("bin/tool", Change::Put(Content::Directory { mode: Mode::DIRECTORY }));
     lab.change("etc", Change::Put(Content::Directory { mode: Mode::from_bits(0o750) }));
+    // A tree that is exchanged gets a copy of what changes in place.
+    let kept = Content::File { digest: lab.payload.add(b"kept"), size: 4, mode: Mode::PROGRAM };
+    lab.change("kept/file", Change::Put(kept));
     lab
 }
 
