@@ -9,6 +9,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     ffi::{OsStr, OsString},
     io,
+    path::{Path, PathBuf},
 };
 
 use globset::GlobSet;
@@ -25,7 +26,7 @@ use tmp_disk::{
 use super::{
     error::Trouble,
     run::Run,
-    sight::{self, Key, Sight, key},
+    sight::{self, Key, Sight},
     site::TREE,
     stage::{HANDLES, STAGED},
 };
@@ -71,7 +72,7 @@ impl Run<'_, '_> {
         let fault = DiskError::at("stage", "the next tree");
         let made = disk.create_dir(At::new(slots, TREE), FILLED);
         let new = made.and_then(|()| disk.open_dir(slots, OsStr::new(TREE))).map_err(fault)?;
-        builder.directory(&old, &new, &Key::new(), &mut tell)?;
+        builder.directory(&old, &new, &Key::default(), &mut tell)?;
         builder.complete()?;
         let sight = sight::whole(disk, &old)?;
         if let Some(path) = sight::moved(&before, &sight, &builder.linked) {
@@ -136,7 +137,7 @@ impl<'a> Builder<'a> {
             if matches!(operation.action, Action::SetMode { .. }) {
                 own.extend(sight::identity(before, &operation.path));
             }
-            let parent = operation.path.parent().map(|parent| key(&parent)).unwrap_or_default();
+            let parent = operation.path.parent().map(|parent| Key::from(&parent)).unwrap_or_default();
             changes.entry(parent).or_default().insert(operation.path.name().into(), (slot, operation));
         }
         Ok(Self {
@@ -175,8 +176,7 @@ impl<'a> Builder<'a> {
                 Some(Action::SetMode { to, .. }) => Some(*to),
                 None => None,
             };
-            let mut key = at.clone();
-            key.push(name.clone());
+            let key = at.join(name);
             let (from, to) = (At { dir: old, name }, At { dir: new, name });
             let stat = self.disk.stat(from).map_err(wrap("look at what is in"))?;
             let stat = stat.ok_or_else(|| changed(&sight::shown(&key)))?;
@@ -284,16 +284,11 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    fn link_to_copy(&self, first: &[OsString], entry: &Entry<'_>) -> io::Result<()> {
-        let Some((name, parents)) = first.split_last() else {
-            return Err(io::ErrorKind::InvalidInput.into());
-        };
-        let mut path = OsString::from(TREE);
-        for parent in parents {
-            path.push("/");
-            path.push(parent);
-        }
-        let dir = self.disk.open_dir(self.slots, &path)?;
+    fn link_to_copy(&self, first: &Key, entry: &Entry<'_>) -> io::Result<()> {
+        let Some((parent, name)) = first.split() else { return Err(io::ErrorKind::InvalidInput.into()) };
+        let dir = self
+            .disk
+            .open_dir(self.slots, Path::new(TREE).iter().chain(parent).collect::<PathBuf>().as_os_str())?;
         self.disk.create_link(At { dir: &dir, name }, entry.to)
     }
 

@@ -5,7 +5,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    ffi::OsString,
+    ffi::OsStr,
 };
 
 use tmp_archive::{EntryPath, Snapshot};
@@ -20,7 +20,7 @@ use tmp_disk::{
 
 use super::{
     cleanup::{archived_shape, shape_of},
-    sight::{self, Glance, Key, Sight, key},
+    sight::{self, Glance, Key, Sight},
     site::{Site, TREE, kept},
 };
 
@@ -54,12 +54,12 @@ impl<'a> Parked<'a> {
         let live = sight::whole(disk, live.root())?;
         let inodes = live.values().map(|glance| glance.identity).collect();
         let moves = |operation: &&Operation| !matches!(operation.action, Action::SetMode { .. });
-        let switched = plan.operations.iter().filter(moves).map(|operation| key(&operation.path));
+        let switched = plan.operations.iter().filter(moves).map(|operation| Key::from(&operation.path));
         let staged = plan.operations.iter().flat_map(|operation| match &operation.action {
             Action::Put { staged } => staged.as_slice(),
             Action::Remove | Action::SetMode { .. } => &[],
         });
-        let staged = staged.map(|module| (key(&module.path), &module.content)).collect();
+        let staged = staged.map(|module| (Key::from(&module.path), &module.content)).collect();
         Ok(Self { disk, plan, dir, snapshot, live, inodes, switched: switched.collect(), staged })
     }
 
@@ -92,7 +92,7 @@ impl<'a> Parked<'a> {
     /// Whether the archive holds it, by type, size and modification time.
     fn is_archived(&self, key: &Key, glance: &Glance) -> bool {
         let archived = self.snapshot.and_then(|snapshot| {
-            let path = key.iter().try_fold(EntryPath::root(), |path, name| path.join(name));
+            let path = key.names().try_fold(EntryPath::root(), |path, name| path.join(name));
             archived_shape(snapshot.entry(&path.ok()?)?)
         });
         archived.is_some_and(|archived| archived == shape_of(glance.kind, glance.size, glance.mtime))
@@ -100,8 +100,7 @@ impl<'a> Parked<'a> {
 
     /// Whether it was copied and stands at the root unchanged.
     fn stands(&self, at: &Key, glance: &Glance) -> bool {
-        let switched =
-            (1..=at.len()).any(|depth| at.get(..depth).is_some_and(|at| self.switched.contains(at)));
+        let switched = at.ancestors().any(|at| self.switched.contains(&at));
         !switched && self.live.get(at).is_some_and(|live| live.is_like(glance))
     }
 
@@ -109,7 +108,7 @@ impl<'a> Parked<'a> {
     fn is_staged(&self, at: &Key) -> Result<bool, DiskError> {
         let Some(content) = self.staged.get(at) else { return Ok(false) };
         let Some((dir, name)) = self.parent(at)? else { return Ok(false) };
-        let observed = observe(self.disk, At { dir: &dir, name: &name })?;
+        let observed = observe(self.disk, At { dir: &dir, name })?;
         Ok(observed.is_some_and(|observed| match (content, &observed.content) {
             (Content::File { digest, .. }, ObservedContent::File { digest: there, .. }) => digest == there,
             (Content::Symlink { target }, ObservedContent::Symlink { target: there }) => {
@@ -120,11 +119,10 @@ impl<'a> Parked<'a> {
     }
 
     /// The directory and the name of something in the parked tree.
-    fn parent(&self, at: &Key) -> Result<Option<(Dir, OsString)>, DiskError> {
-        let Some((name, parents)) = at.split_last() else { return Ok(None) };
-        let path = parents.join(OsString::from("/").as_os_str());
-        let dir = self.disk.open_dir(self.dir, &path).map_err(DiskError::at("open", sight::shown(at)))?;
-        Ok(Some((dir, name.clone())))
+    fn parent<'k>(&self, at: &'k Key) -> Result<Option<(Dir, &'k OsStr)>, DiskError> {
+        let Some((parent, name)) = at.split() else { return Ok(None) };
+        let dir = self.disk.open_dir(self.dir, parent.as_os_str());
+        Ok(Some((dir.map_err(DiskError::at("open", sight::shown(at)))?, name)))
     }
 
     /// Moves these aside, below a directory of its own that mirrors the tree.
@@ -134,13 +132,14 @@ impl<'a> Parked<'a> {
 
     fn keep_one(&self, site: &Site, at: &Key) -> Result<(), DiskError> {
         let Some((from, name)) = self.parent(at)? else { return Ok(()) };
+        let above = at.split().map(|(above, _)| above.iter());
         let mut to = create_dir_durably(self.disk, &site.work, &kept(&self.plan.migration), PRIVATE)?;
         to = create_dir_durably(self.disk, &to, TREE, PRIVATE)?;
-        for parent in at.iter().take(at.len().saturating_sub(1)) {
+        for parent in above.into_iter().flatten() {
             to = create_dir_durably(self.disk, &to, parent, PRIVATE)?;
         }
         self.disk
-            .rename(At { dir: &from, name: &name }, At { dir: &to, name: &name }, Rename::NoReplace)
+            .rename(At { dir: &from, name }, At { dir: &to, name }, Rename::NoReplace)
             .and_then(|()| self.disk.sync_dir(&to))
             .map_err(DiskError::at("keep", sight::shown(at)))
     }

@@ -3,7 +3,8 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    ffi::OsString,
+    ffi::OsStr,
+    path::Path,
 };
 
 use tmp_core::{
@@ -13,8 +14,44 @@ use tmp_core::{
 };
 use tmp_disk::{At, Dir, Disk, DiskError, Identity, Stat, Tree};
 
-/// Where something is below a root, name by name; the root itself has no names.
-pub(super) type Key = Vec<OsString>;
+/// Where something is below a root; the root itself is the empty path. One for each name of a tree may be
+/// alive at once, so it is one piece of memory, compared byte by byte.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Key(Box<OsStr>);
+
+impl Key {
+    /// Something in this directory.
+    pub(super) fn join(&self, name: &OsStr) -> Self {
+        Self(self.path().join(name).into_os_string().into())
+    }
+
+    /// The path relative to the root.
+    pub(super) fn path(&self) -> &Path {
+        Path::new(&*self.0)
+    }
+
+    /// This, and what it stands in, but for the root.
+    pub(super) fn ancestors(&self) -> impl Iterator<Item = Self> {
+        let paths = self.path().ancestors().filter(|path| !path.as_os_str().is_empty());
+        paths.map(|path| Self(path.as_os_str().into()))
+    }
+
+    /// The names on the way to it.
+    pub(super) fn names(&self) -> impl Iterator<Item = &OsStr> {
+        self.path().iter()
+    }
+
+    /// The directory it stands in, as a path, and its name there; `None` of the root.
+    pub(super) fn split(&self) -> Option<(&Path, &OsStr)> {
+        Some((self.path().parent()?, self.path().file_name()?))
+    }
+}
+
+impl From<&ModulePath> for Key {
+    fn from(path: &ModulePath) -> Self {
+        Self(OsStr::new(path.as_str()).into())
+    }
+}
 
 /// Each thing that was looked at; absent ones are left out.
 pub(super) type Sight = BTreeMap<Key, Glance>;
@@ -48,7 +85,7 @@ pub(super) fn sight(tree: &Tree, plan: &Plan) -> Result<Sight, DiskError> {
     let mut sight = Sight::new();
     for operation in &plan.operations {
         let Some(place) = tree.locate(&operation.path)? else { continue };
-        let key = key(&operation.path);
+        let key = Key::from(&operation.path);
         let below = !matches!(operation.action, Action::SetMode { .. });
         look(tree.disk().as_ref(), At { dir: &place.dir, name: &place.name }, key, below, &mut sight)?;
     }
@@ -58,7 +95,7 @@ pub(super) fn sight(tree: &Tree, plan: &Plan) -> Result<Sight, DiskError> {
 /// Looks at a directory and everything in it.
 pub(super) fn whole(disk: &dyn Disk, root: &Dir) -> Result<Sight, DiskError> {
     let mut sight = Sight::new();
-    look(disk, At::itself(root), Key::new(), true, &mut sight)?;
+    look(disk, At::itself(root), Key::default(), true, &mut sight)?;
     Ok(sight)
 }
 
@@ -70,9 +107,7 @@ fn look(disk: &dyn Disk, at: At<'_>, key: Key, below: bool, sight: &mut Sight) -
     if stat.kind == Kind::Directory && below {
         let inner = disk.open_dir(dir, name).map_err(DiskError::at("open", name))?;
         for name in disk.list(&inner).map_err(DiskError::at("list", name))? {
-            let mut key = key.clone();
-            key.push(name.clone());
-            look(disk, At { dir: &inner, name: &name }, key, true, sight)?;
+            look(disk, At { dir: &inner, name: &name }, key.join(&name), true, sight)?;
         }
     }
     sight.insert(key, stat.into());
@@ -96,19 +131,11 @@ pub(super) fn moved(before: &Sight, now: &Sight, linked: &BTreeSet<Identity>) ->
 }
 
 /// A path for messages.
-pub(super) fn shown(key: &[OsString]) -> String {
-    if key.is_empty() {
-        return "the root".to_owned();
-    }
-    key.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("/")
-}
-
-/// Where a module is.
-pub(super) fn key(path: &ModulePath) -> Key {
-    path.components().map(OsString::from).collect()
+pub(super) fn shown(key: &Key) -> String {
+    if key.0.is_empty() { "the root".to_owned() } else { key.0.to_string_lossy().into_owned() }
 }
 
 /// Which inode was seen at `path`.
 pub(super) fn identity(sight: &Sight, path: &ModulePath) -> Option<Identity> {
-    sight.get(&key(path)).map(|glance| glance.identity)
+    sight.get(&Key::from(path)).map(|glance| glance.identity)
 }
