@@ -7,8 +7,8 @@ pub(crate) static DATABASE: Rule = Rule {
     id: "atomic-database",
     title: "A database lies in a tree that is exchanged as a whole",
     explanation: "With `switch: atomic` the whole tree changes places with its next state by one rename. A database that \
-         somebody has open would go with the old tree, and what is written to it would be lost. Keep it outside \
-         of the root.",
+         somebody has open would be torn between the two: its file in one, its journal in the other. Keep it outside of \
+         the root.",
 };
 
 /// TMP's own directories in the tree.
@@ -32,9 +32,10 @@ pub(crate) static ALL: &[&Rule] = &[
     &Rule {
         id: "atomic-live",
         title: "Live data lies in a tree that is exchanged as a whole",
-        explanation: "What `ignore` of tmp.yaml matches is written by the application while it runs. With `switch: atomic` the \
-             application would go on writing to the old tree, and what it writes would be lost. Keep live data outside \
-             of the root (a symlink in the tree may lead there), or switch the modules one by one.",
+        explanation: "What `ignore` of tmp.yaml matches is written by the application while it runs. With `switch: atomic` an \
+             application that has a directory open would go on in the old tree: what it makes there is kept aside, and \
+             nobody sees it any more. Keep live data outside of the root (a symlink in the \
+             tree may lead there), or switch the modules one by one.",
     },
     &Rule {
         id: "atomic-mount",
