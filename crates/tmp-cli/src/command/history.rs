@@ -48,7 +48,7 @@ impl Report for Past {
         } else {
             let rows = self.migrations.iter().map(row);
             render::table(
-                ["STARTED", "MIGRATION", "ENHANCEMENT", "SITE", "SWITCH", "STATUS", "MIXTURE"],
+                ["STARTED", "MIGRATION", "ENHANCEMENT", "SITE", "SWITCH", "MIXTURE", "STATUS"],
                 rows,
             )
         };
@@ -79,8 +79,8 @@ fn row(summary: &MigrationSummary) -> [String; 7] {
         format!("{} r{}", summary.enhancement, summary.revision),
         format!("{}/{}/{}", summary.system, summary.environment, summary.site),
         summary.switch.to_string(),
-        render::standing(summary).to_owned(),
         summary.mixture_us.map_or("-".into(), render::microseconds),
+        render::standing(summary).to_owned(),
     ]
 }
 
