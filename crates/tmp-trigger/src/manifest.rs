@@ -130,18 +130,7 @@ impl Check {
     }
 
     fn modules(&mut self, modules: &[ModuleChange]) {
-        let (mut paths, mut keys) = (BTreeSet::new(), BTreeMap::new());
-        for (at, ModuleChange { path, .. }) in modules.iter().enumerate() {
-            let twin = keys.entry(path.twin_key()).or_insert(path);
-            let message = if !paths.insert(path.as_str()) {
-                format!("{path} is changed twice")
-            } else if *twin == path {
-                continue;
-            } else {
-                format!("{path} and {twin} differ only in case or Unicode composition")
-            };
-            self.fault(&rules::DUPLICATE_MODULE, item("modules", at, ""), message);
-        }
+        self.twins(modules);
         if !modules.is_sorted_by(|a, b| a.path <= b.path) {
             self.fault(
                 &rules::BAD_VALUE,
@@ -166,6 +155,27 @@ impl Check {
                 Change::Put(Content::Directory { .. }) => {}
             }
             self.module(at, module);
+        }
+    }
+
+    /// Compares digests of the keys, which take less memory than the keys of a large enhancement.
+    fn twins(&mut self, modules: &[ModuleChange]) {
+        let key = |module: &ModuleChange| Digest::of(module.path.twin_key().as_bytes());
+        let mut keys: Vec<_> = modules.iter().enumerate().map(|(at, module)| (key(module), at)).collect();
+        keys.sort_unstable();
+        let mut twins: Vec<(usize, String)> = Vec::new();
+        for group in keys.chunk_by(|(key, _), (next, _)| key == next).filter(|group| group.len() > 1) {
+            let mut named = group.iter().filter_map(|(_, at)| Some((*at, &modules.get(*at)?.path)));
+            let Some((_, first)) = named.next() else { continue };
+            let mut paths = BTreeSet::from([first]);
+            twins.extend(named.map(|(at, path)| {
+                let twice = !paths.insert(path);
+                (at, if twice { format!("{path} is changed twice") } else { alike(path, first) })
+            }));
+        }
+        twins.sort_unstable();
+        for (at, message) in twins {
+            self.fault(&rules::DUPLICATE_MODULE, item("modules", at, ""), message);
         }
     }
 
@@ -330,9 +340,11 @@ impl Check {
 
     /// Every content has one size, and a script can be read whole.
     fn sizes(&mut self, enhancement: &Enhancement) {
-        let mut sizes: BTreeMap<Digest, u64> = BTreeMap::new();
-        for (digest, size) in contents(enhancement) {
-            if *sizes.entry(digest).or_insert(size) != size {
+        let mut sizes: Vec<_> = contents(enhancement).collect();
+        sizes.sort_unstable();
+        sizes.dedup();
+        for same in sizes.chunk_by(|(digest, _), (next, _)| digest == next) {
+            if let [(digest, _), _, ..] = same {
                 let message = format!("{digest} is given two sizes");
                 self.fault(&rules::BAD_VALUE, field("modules"), message);
             }
@@ -346,25 +358,34 @@ impl Check {
     }
 }
 
-/// Every content an enhancement needs with its size, in the order a payload holds them: scripts as
-/// they are used, then the rest by digest; some more than once.
+fn alike(path: &ModulePath, twin: &ModulePath) -> String {
+    format!("{path} and {twin} differ only in case or Unicode composition")
+}
+
+/// The content of every script in the order of their use, and of every module by digest; some more than once.
 fn contents(enhancement: &Enhancement) -> impl Iterator<Item = (Digest, u64)> {
     let scripts = enhancement.scripts().map(|script| (script.digest, script.size));
-    let modules: BTreeSet<_> = enhancement
-        .modules
-        .iter()
-        .filter_map(|module| match &module.change {
-            Change::Put(Content::File { digest, size, .. }) => Some((*digest, *size)),
-            Change::Put(_) | Change::Remove => None,
-        })
-        .collect();
+    let files = enhancement.modules.iter().filter_map(|module| match &module.change {
+        Change::Put(Content::File { digest, size, .. }) => Some((*digest, *size)),
+        Change::Put(_) | Change::Remove => None,
+    });
+    let mut modules: Vec<_> = files.collect();
+    modules.sort_unstable();
+    modules.dedup();
     scripts.chain(modules)
 }
 
-/// The members of a payload after the manifest, each once.
+/// The members of a payload after the manifest, each once: scripts as they are used, then the rest by digest.
 pub(crate) fn members(enhancement: &Enhancement) -> Vec<(Digest, u64)> {
-    let mut seen = BTreeSet::new();
-    contents(enhancement).filter(|(digest, _)| seen.insert(*digest)).collect()
+    let mut scripts = BTreeSet::new();
+    let count = enhancement.scripts().count();
+    let each = contents(enhancement).enumerate();
+    let once = each.filter(
+        |(at, (digest, _))| if *at < count { scripts.insert(*digest) } else { !scripts.contains(digest) },
+    );
+    let mut members: Vec<_> = once.map(|(_, member)| member).collect();
+    members.dedup_by_key(|(digest, _)| *digest);
+    members
 }
 
 fn is_owner(text: &str) -> bool {

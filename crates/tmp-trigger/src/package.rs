@@ -17,7 +17,7 @@ use crate::{
     header::{Counts, PayloadEntry, TriggerHeader, TriggerVersion},
     limits, manifest,
     mistake::{Mistake, Mistakes},
-    payload::{canonical, commas, size_of},
+    payload::{Extent, size_of},
     tree::SourceTree,
     writer::Writer,
 };
@@ -152,18 +152,17 @@ pub fn package(
 ) -> Result<Packaged, PackageError> {
     let checked =
         assemble(tree, &options.trees, scripts).map_err(|source| PackageError::Mistakes { source })?;
-    let manifest = canonical(&checked.enhancement)
+    let manifest = Extent::of(&checked.enhancement)
         .map_err(|error| PackageError::Description { message: error.to_string() })?;
-    within("manifest.json", manifest.len() as u64, limits::MANIFEST)?;
-    let count = commas(&manifest);
-    if count > limits::COMMAS {
-        return Err(PackageError::TooMany { count, limit: limits::COMMAS });
+    within("manifest.json", manifest.size, limits::MANIFEST)?;
+    if manifest.commas > limits::COMMAS {
+        return Err(PackageError::TooMany { count: manifest.commas, limit: limits::COMMAS });
     }
     let members = manifest::members(&checked.enhancement);
-    let size = size_of(manifest.len() as u64, &members);
+    let size = size_of(manifest.size, &members);
     let draft = header(&checked, options.environment, size);
     let (parent, name) = split(&options.output, &draft)?;
-    let writer = Writer { contents: &checked.contents, manifest, members, header: draft };
+    let writer = Writer { checked: &checked, manifest: manifest.size, members, header: draft };
     let dir = disk.open_root(&parent).map_err(DiskError::at("open", &parent)).map_err(write_error)?;
     let part = format!(".{}.{}.part", name.to_string_lossy(), std::process::id());
     let begun = begin(disk, &dir, &part).map_err(write_error);

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, BufReader, Read},
+    io::{self, BufReader, BufWriter, Read, Write},
 };
 
 use tmp_core::{Digest, digest::Hasher, enhancement::Enhancement};
@@ -13,6 +13,7 @@ use crate::{
     limits, manifest,
     section::Section,
     tar_member::{EMPTY, END, Member},
+    tree::CHUNK,
 };
 
 pub(crate) const MANIFEST: &str = "manifest.json";
@@ -23,15 +24,68 @@ pub(crate) fn content_name(digest: &Digest) -> String {
     format!("content/{}", digest.hex())
 }
 
-/// The canonical form of a manifest: JSON without white space, fields in the order of the format, maps
-/// in the order of their keys.
-pub(crate) fn canonical(enhancement: &Enhancement) -> Result<Vec<u8>, serde_json::Error> {
-    serde_json::to_vec(enhancement)
+/// Writes the canonical form of a manifest: JSON without white space, fields in the order of the format, maps
+/// in the order of their keys. It is long where many modules change, so it is never held whole to be written.
+///
+/// # Errors
+/// `out` cannot be written to.
+pub(crate) fn write_canonical(enhancement: &Enhancement, out: impl Write) -> io::Result<()> {
+    let mut out = BufWriter::with_capacity(CHUNK, out);
+    serde_json::to_writer(&mut out, enhancement)?;
+    out.flush()
 }
 
-/// How many commas a manifest has: no fewer than what its lists and maps hold besides the first of each.
-pub(crate) fn commas(manifest: &[u8]) -> u64 {
-    manifest.iter().map(|byte| u64::from(*byte == b',')).sum()
+/// How long a manifest is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Extent {
+    /// Its bytes.
+    pub size: u64,
+    /// Its commas: no fewer than what its lists and maps hold besides the first of each.
+    pub commas: u64,
+}
+
+impl Extent {
+    /// Of the canonical form of `enhancement`.
+    pub(crate) fn of(enhancement: &Enhancement) -> io::Result<Self> {
+        let mut extent = Self::default();
+        write_canonical(enhancement, &mut extent)?;
+        Ok(extent)
+    }
+
+    fn add(&mut self, bytes: &[u8]) {
+        self.size += bytes.len() as u64;
+        self.commas += bytes.iter().map(|byte| u64::from(*byte == b',')).sum::<u64>();
+    }
+}
+
+impl Write for Extent {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.add(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What is still to be written of bytes that are known; an error is another byte than the next.
+struct Expected<'a>(&'a [u8]);
+
+impl Write for Expected<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 = self.0.strip_prefix(bytes).ok_or(io::ErrorKind::InvalidData)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn is_canonical(bytes: &[u8], enhancement: &Enhancement) -> bool {
+    let mut expected = Expected(bytes);
+    write_canonical(enhancement, &mut expected).is_ok() && expected.0.is_empty()
 }
 
 /// The uncompressed size of a payload.
@@ -70,7 +124,7 @@ impl<'a> PayloadReader<'a> {
     pub(crate) fn new(file: &'a File, envelope: &Envelope) -> Result<Self, TriggerFault> {
         let section = Section::new(file, envelope.offset, envelope.compressed);
         let unpack = |source| TriggerFault::Unpack { source };
-        let mut decoder = zstd::Decoder::with_buffer(BufReader::with_capacity(128 << 10, section))
+        let mut decoder = zstd::Decoder::with_buffer(BufReader::with_capacity(CHUNK, section))
             .map_err(unpack)?
             .single_frame();
         decoder.window_log_max(limits::WINDOW_LOG).map_err(unpack)?;
@@ -126,15 +180,17 @@ impl<'a> PayloadReader<'a> {
         let mut bytes = vec![0; size];
         self.exact(&mut bytes)?;
         self.zeros(member.padding(), MANIFEST)?;
-        let count = commas(&bytes);
-        if count > limits::COMMAS {
-            return Err(TriggerFault::TooMany { count, limit: limits::COMMAS });
+        let mut extent = Extent::default();
+        extent.add(&bytes);
+        if extent.commas > limits::COMMAS {
+            return Err(TriggerFault::TooMany { count: extent.commas, limit: limits::COMMAS });
         }
         let enhancement: Enhancement = serde_json::from_slice(&bytes)
             .map_err(|error| TriggerFault::Manifest { message: error.to_string() })?;
-        if canonical(&enhancement).ok().as_deref() != Some(&bytes) {
+        if !is_canonical(&bytes, &enhancement) {
             return Err(TriggerFault::ManifestForm);
         }
+        drop(bytes);
         let faults = manifest::faults(&enhancement);
         if faults.is_empty() { Ok(enhancement) } else { Err(TriggerFault::ManifestRules { faults }) }
     }

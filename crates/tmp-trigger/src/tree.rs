@@ -4,12 +4,17 @@ use std::{
     collections::BTreeMap,
     fmt,
     io::{self, Read},
+    panic::resume_unwind,
     sync::Arc,
+    thread,
 };
 
 use tmp_core::{Digest, ModulePath, digest::Hasher};
 
 use crate::source::Label;
+
+/// Bytes that are read at a time.
+pub(crate) const CHUNK: usize = 32 << 10;
 
 /// A tree that an enhancement is packaged from: a directory, or what source control has under a label.
 ///
@@ -72,6 +77,9 @@ pub struct Walk {
     pub faults: Vec<String>,
 }
 
+/// Digest and size of bytes.
+pub(crate) type Digested = (Digest, u64);
+
 /// A name in a tree.
 #[derive(Debug, Clone)]
 pub(crate) struct Place {
@@ -88,6 +96,12 @@ impl Place {
     pub(crate) fn below(&self, name: &str) -> Self {
         let name = if self.name.is_empty() { name.to_owned() } else { format!("{}/{name}", self.name) };
         Self::new(&self.tree, name)
+    }
+
+    /// What [`Self::below`] was given to get here from `above`.
+    pub(crate) fn name_below(&self, above: &Self) -> &str {
+        let below = self.name.strip_prefix(&above.name).unwrap_or(&self.name);
+        below.strip_prefix('/').unwrap_or(below)
     }
 
     pub(crate) fn shown(&self) -> String {
@@ -114,10 +128,10 @@ impl Place {
     }
 
     /// Digest and size of the bytes.
-    pub(crate) fn digest(&self) -> io::Result<(Digest, u64)> {
+    pub(crate) fn digest(&self) -> io::Result<Digested> {
         let mut file = self.open()?;
         let mut hasher = Hasher::new();
-        let mut buffer = vec![0; 128 << 10];
+        let mut buffer = vec![0; CHUNK];
         let mut size = 0;
         loop {
             match file.read(&mut buffer) {
@@ -131,6 +145,20 @@ impl Place {
             }
         }
     }
+}
+
+/// Digest and size of the bytes at each of `places`, in their order: read on every processor.
+pub(crate) fn digests(places: &[&Place]) -> Vec<io::Result<Digested>> {
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let share = places.len().div_ceil(threads).max(1);
+    thread::scope(|scope| {
+        let digest = |places: &[&Place]| places.iter().map(|place| place.digest()).collect::<Vec<_>>();
+        let readers: Vec<_> = places.chunks(share).map(|part| scope.spawn(move || digest(part))).collect();
+        readers
+            .into_iter()
+            .flat_map(|reader| reader.join().unwrap_or_else(|panic| resume_unwind(panic)))
+            .collect()
+    })
 }
 
 /// What stands at the path of a module in `tree`, where no directory on the way is a symlink.

@@ -22,6 +22,7 @@ use crate::{
     inspection::Inspection,
     manifest,
     payload::PayloadReader,
+    tree::CHUNK,
 };
 
 /// A trigger file of which only the bounded front has been read: nothing of the payload.
@@ -122,7 +123,7 @@ fn check(what: String, expected: Digest, found: Digest) -> Result<(), TriggerFau
 }
 
 fn digest_into(bytes: &mut dyn Read, hasher: &mut Hasher) -> io::Result<()> {
-    let mut buffer = vec![0; 64 << 10];
+    let mut buffer = vec![0; CHUNK];
     loop {
         match bytes.read(&mut buffer)? {
             0 => return Ok(()),

@@ -1,31 +1,35 @@
 //! Writes the bytes of a trigger file in one pass over the contents.
 
-use std::{
-    collections::BTreeMap,
-    io::{self, Read, Write},
-};
+use std::io::{self, Read, Write};
 
 use tmp_core::{Digest, digest::Hasher};
 use tmp_disk::{Disk, DiskError, OpenFile, write_all_at};
+use zstd::zstd_safe::CParameter;
 
 use crate::{
+    assemble::Checked,
     envelope::{self, HEADER, PAYLOAD, SUMS},
     header::TriggerHeader,
     limits,
     package::{PackageError, within, write_error},
-    payload::{MANIFEST, content_name},
+    payload::{MANIFEST, content_name, write_canonical},
     tar_member::{END, Member},
-    tree::Place,
+    tree::{CHUNK, Place},
 };
 
 /// How hard the payload is compressed. Part of the promise that one release makes the same bytes.
 const LEVEL: i32 = 3;
+/// Threads that compress while this one reads and digests. The bytes are the same however many there are.
+const WORKERS: u32 = 2;
+/// Bytes that one thread compresses at a time. Part of that promise too.
+const JOB: u32 = 1 << 20;
 
 /// All that goes into a trigger file.
 pub(crate) struct Writer<'a> {
-    /// Where each content lies.
-    pub contents: &'a BTreeMap<Digest, Place>,
-    pub manifest: Vec<u8>,
+    /// The enhancement and where each of its contents lies.
+    pub checked: &'a Checked,
+    /// The bytes of its manifest.
+    pub manifest: u64,
     /// The contents in the order of the payload.
     pub members: Vec<(Digest, u64)>,
     /// The description; the digests of its payload are not known yet.
@@ -91,14 +95,17 @@ impl Writer<'_> {
         let size = self.header.payloads.first().map(|entry| entry.size);
         let mut encoder = zstd::Encoder::new(out, LEVEL).map_err(written)?;
         encoder.set_pledged_src_size(size).map_err(written)?;
+        encoder.multithread(WORKERS).map_err(written)?;
+        encoder.set_parameter(CParameter::JobSize(JOB)).map_err(written)?;
         let mut payload = Digesting { out: encoder, hasher: Hasher::new() };
-        let manifest = Member::new(MANIFEST, self.manifest.len() as u64);
-        payload.member(&manifest, |out| out.write_all(&self.manifest)).map_err(written)?;
+        let manifest = Member::new(MANIFEST, self.manifest);
+        payload.member(&manifest, |out| write_canonical(&self.checked.enhancement, out)).map_err(written)?;
+        let mut buffer = vec![0; CHUNK];
         for (digest, size) in &self.members {
-            let Some(place) = self.contents.get(digest) else { continue };
+            let Some(place) = self.checked.contents.get(digest) else { continue };
             let member = Member::new(content_name(digest), *size);
             let mut copied = Ok(());
-            let copy = |out: &mut dyn Write| copy(place, digest, *size, out, &mut copied);
+            let copy = |out: &mut dyn Write| copy(place, (digest, *size), out, &mut buffer, &mut copied);
             let wrote = payload.member(&member, copy);
             copied?;
             wrote.map_err(written)?;
@@ -113,9 +120,9 @@ impl Writer<'_> {
 /// goes to `fault`, what is wrong with `out` is the answer.
 fn copy(
     place: &Place,
-    digest: &Digest,
-    size: u64,
+    (digest, size): (&Digest, u64),
     out: &mut dyn Write,
+    buffer: &mut [u8],
     fault: &mut Result<(), PackageError>,
 ) -> io::Result<()> {
     let file = || place.shown();
@@ -126,9 +133,9 @@ fn copy(
             return Ok(());
         }
     };
-    let (mut hasher, mut total, mut buffer) = (Hasher::new(), 0, vec![0; 128 << 10]);
+    let (mut hasher, mut total) = (Hasher::new(), 0);
     loop {
-        let count = match source.read(&mut buffer) {
+        let count = match source.read(buffer) {
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(source) => {

@@ -8,8 +8,8 @@ use super::{
 };
 use crate::Done;
 
-/// MiB of the large module: less than the 4 GB of the goal, so that it fits on the scratch file system twice.
-const LARGE: u32 = 1024;
+/// MiB of the large module.
+const LARGE: u32 = 4096;
 
 /// W8.
 pub(super) fn run(setting: &Setting) -> Done<Section> {
@@ -17,12 +17,12 @@ pub(super) fn run(setting: &Setting) -> Done<Section> {
     let (count, large) = if setting.small { (2_000, 64) } else { (100_000, LARGE) };
     let describe = "describe() { mkdir -p $R/$1/files/all; printf 'schema: tmp/enhancement/v1\\nid: %s\\nrevision: 1\\ntitle: Next\\nsystem: real\\n\
                 developer: {name: bench, email: bench@example.org}\\nmodules: [{put: all/, from: files/all/}]\\n' $1 > $R/$1/enhancement.yaml; };";
-    // Real files, of two trees.
+    // Real files, of two trees; of names that differ only in case, the first.
     setting.script(&format!(
         "set +o pipefail; {describe} describe small; describe large; cd $R/small/files/all; mkdir a b; \
-         (cd $A && find . -type f -size -64k -print0 | head -z -n {count} | tar -cf - --null -T -) | tar -C a -xf -; \
+         distinct() {{ find . -type f -size -64k | awk '!seen[tolower($0)]++'; }}; (cd $A && distinct | head -n {count} | tar -cf - -T -) | tar -C a -xf -; \
          rest=$(({count} - $(find a -type f | wc -l))); \
-         (cd $B && find . -type f -size -64k -print0 | head -z -n $rest | tar -cf - --null -T -) | tar -C b -xf -; \
+         (cd $B && distinct | head -n $rest | tar -cf - -T -) | tar -C b -xf -; \
          cd $R; (while find $A -type f -print0 | xargs -0 cat 2> /dev/null; do :; done) | head -c {large}M > $R/large/files/all/large || true; \
          [ $(stat -c %s $R/large/files/all/large) = $(({large} << 20)) ]"
     ))?;

@@ -131,7 +131,7 @@ fn tools() -> Vec<(&'static str, &'static str, &'static str, Option<&'static str
             "yoyo",
             "yoyo",
             "yoyo apply --no-config-file --batch --database sqlite:///$DB $R/yoyo",
-            Some("yoyo rollback --no-config-file --batch --database sqlite:///$DB $R/yoyo"),
+            Some("yoyo rollback --all --no-config-file --batch --database sqlite:///$DB $R/yoyo"),
         ),
         (
             "sqlx",

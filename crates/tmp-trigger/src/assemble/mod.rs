@@ -2,6 +2,7 @@
 //! everything that is wrong with them on the way.
 
 mod base;
+mod candidate;
 mod label;
 mod modules;
 mod steps;

@@ -8,7 +8,10 @@ use tmp_core::{
     path::RESERVED,
 };
 
-use super::Assembly;
+use super::{
+    Assembly,
+    candidate::{Candidate, read},
+};
 use crate::{
     directory::DirectoryTree,
     document::FieldPath,
@@ -112,7 +115,7 @@ impl Assembly<'_> {
                 let help = format!("write put: {path}/ to merge it into what is there");
                 self.wrong(&rules::FILE, &origin, format!("{from:?} is a directory"), help);
             }
-            (None, found) => self.put_one(entry, path, (&source, found), place, at, out),
+            (None, found) => self.put_one(entry, path, Candidate::new(source, found), place, at, out),
         }
     }
 
@@ -133,19 +136,17 @@ impl Assembly<'_> {
             self.wrong(&rules::FILE, &origin, fault, "");
         }
         if empty || entry.replaces.is_some() {
-            self.put_one(
-                entry,
-                path.clone(),
-                (source, Found::Directory { empty: true, mode }),
-                place,
-                at,
-                out,
-            );
+            let candidate = Candidate::new(source.clone(), Found::Directory { empty: true, mode });
+            self.put_one(entry, path.clone(), candidate, place, at, out);
         }
         let top = out.len();
-        for (below, found) in walk.found {
-            match path.join(&below) {
-                Ok(path) => self.put_one(entry, path, (&source.below(&below), found), place, at, out),
+        let found = walk.found.into_iter();
+        let mut candidates: Vec<_> =
+            found.map(|(below, found)| Candidate::new(source.below(&below), found)).collect();
+        read(&mut candidates);
+        for candidate in candidates {
+            match path.join(candidate.place.name_below(source)) {
+                Ok(path) => self.put_one(entry, path, candidate, place, at, out),
                 Err(error) => self.wrong(&rules::PATH, &origin, error.to_string(), ""),
             }
         }
@@ -159,52 +160,47 @@ impl Assembly<'_> {
         &mut self,
         entry: &ModuleEntry,
         path: ModulePath,
-        (source, found): (&Place, Found),
+        candidate: Candidate,
         place: &FieldPath,
         at: usize,
         out: &mut Vec<Origin>,
     ) {
-        if let Found::File { mode } = &found
+        if let Found::File { mode } = &candidate.found
             && entry.mode.is_none()
         {
             let mode = Mode::from_bits(*mode);
             if mode.changes_identity() {
-                let message = format!("{} is set-user-id or set-group-id", source.shown());
+                let message = format!("{} is set-user-id or set-group-id", candidate.place.shown());
                 let help = "clear the bit, or write the mode here if it is meant";
                 self.wrong(&rules::MODE, place, message, help);
             } else if mode.bits() & READ_BY_OTHERS == 0 {
                 let widened = Mode::normalised(mode.bits());
-                let message = format!("{} is {mode} here and will be {widened}", source.shown());
+                let message = format!("{} is {mode} here and will be {widened}", candidate.place.shown());
                 let help = format!("write `mode: \"{mode}\"` if it is to stay private");
                 self.warnings.push(self.document.mistake(&rules::MODE_WIDENED, place, message, help));
             }
         }
         let kind = entry.kind.unwrap_or_else(|| guessed(&path));
-        if let Some(content) = self.content(source, found, entry.mode, &place.field("from")) {
+        if let Some(content) = self.content(candidate, entry.mode, &place.field("from")) {
             let expected = entry.replaces.clone().map(|Replaces(expected)| expected);
             let change = Change::Put(content);
             out.push((ModuleChange { path, change, expected, owner: entry.owner.clone(), kind }, Some(at)));
         }
     }
 
-    /// What is packaged of `found`; nothing of a directory that holds something, because it is merged.
-    fn content(
-        &mut self,
-        source: &Place,
-        found: Found,
-        mode: Option<Mode>,
-        place: &FieldPath,
-    ) -> Option<Content> {
-        match found {
+    /// What is packaged of it; nothing of a directory that holds something, because it is merged.
+    fn content(&mut self, candidate: Candidate, mode: Option<Mode>, place: &FieldPath) -> Option<Content> {
+        let source = candidate.place;
+        match candidate.found {
             Found::File { mode: bits } => {
-                let (digest, size) = match source.digest() {
+                let (digest, size) = match candidate.digest.unwrap_or_else(|| source.digest()) {
                     Ok(digest) => digest,
                     Err(error) => {
                         self.wrong(&rules::FILE, place, format!("{}: {error}", source.shown()), "");
                         return None;
                     }
                 };
-                self.contents.insert(digest, source.clone());
+                self.contents.insert(digest, source);
                 Some(Content::File { digest, size, mode: mode.unwrap_or(Mode::normalised(bits)) })
             }
             Found::Directory { empty: true, .. } => Some(Content::Directory { mode: Mode::DIRECTORY }),
@@ -332,11 +328,14 @@ impl Assembly<'_> {
                     }
                     Change::Put(Content::Directory { mode: Mode::from_bits(mode) })
                 }
-                Some(found) => match self.content(&Place::new(to, name.as_str()), found, new_mode, &place) {
-                    Some(content) if old_mode == new_mode && is_same(&expected, &content) => continue,
-                    Some(content) => Change::Put(content),
-                    None => continue,
-                },
+                Some(found) => {
+                    match self.content(Candidate::new(Place::new(to, name.as_str()), found), new_mode, &place)
+                    {
+                        Some(content) if old_mode == new_mode && is_same(&expected, &content) => continue,
+                        Some(content) => Change::Put(content),
+                        None => continue,
+                    }
+                }
             };
             if new_mode.is_some_and(Mode::changes_identity) {
                 let message = format!("{path} is set-user-id or set-group-id");

@@ -91,6 +91,22 @@ fn the_same_inputs_give_the_same_bytes() {
 }
 
 #[test]
+fn the_same_inputs_give_the_same_bytes_when_several_threads_compress_them() {
+    let (source, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    late_fee(source.path());
+    // Eight times what one thread takes at a time, and no two parts alike.
+    let lines = (0..700_000_u32).map(|line| format!("{:08x}\n", line.wrapping_mul(2_654_435_761)));
+    put(source.path(), "files/bin/large", lines.collect::<String>().as_bytes());
+    let one = fs::read(pack(source.path(), out.path(), Trees::None).unwrap().path).unwrap();
+    assert!(one.len() > 1 << 20, "{} bytes", one.len());
+    for _ in 0..4 {
+        let again = pack(source.path(), out.path(), Trees::None).unwrap().path;
+        assert!(one == fs::read(&again).unwrap());
+        verified(&again);
+    }
+}
+
+#[test]
 fn the_payload_digest_does_not_depend_on_schedule_or_target() {
     let (source, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let one = verified(&pack(&late_fee(source.path()), out.path(), Trees::None).unwrap().path);
