@@ -61,10 +61,11 @@ fn memory(rows: &[Row], what: &str, least: usize, most: usize) -> Option<Goal> {
 
 /// Everything on a tree of so many files.
 fn tree(setting: &Setting, size: usize) -> Done<Vec<Row>> {
+    // Of names that differ only in case the first: an enhancement may not have both.
     let take = |tree: &str, name: &str, count: &str| {
         format!(
-            "mkdir -p $R/tree/{name}; (cd {tree} && find . -type f -print0 | LC_ALL=C sort -z | head -z -n {count} | tar -cf - --null -T -) \
-             | tar -C $R/tree/{name} -xf -; "
+            "mkdir -p $R/tree/{name}; (cd {tree} && find . -type f | LC_ALL=C sort | awk '!seen[tolower($0)]++' | head -n {count} \
+             | tar -cf - -T -) | tar -C $R/tree/{name} -xf -; "
         )
     };
     setting.script(&format!(
