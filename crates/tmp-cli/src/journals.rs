@@ -13,8 +13,16 @@ const LOOK: &str = "nothing was changed; a person must look at the journal";
 /// # Errors
 /// The journals cannot be listed, or one cannot be read: what is installed is unknown then.
 pub(crate) fn all(config: &Config) -> Result<Vec<MigrationSummary>, Failure> {
-    let History { migrations, unreadable } = readable(config)?;
-    match unreadable.first() {
+    known(history(&opening::disk(), &config.state.value))
+}
+
+/// Every migration, newest last, of a history in which none may be missing.
+///
+/// # Errors
+/// As [`all`].
+pub(crate) fn known(history: Result<History, HistoryError>) -> Result<Vec<MigrationSummary>, Failure> {
+    let History { migrations, unreadable: damaged } = history.map_err(unreadable)?;
+    match damaged.first() {
         None => Ok(migrations),
         Some(Unreadable { id, why }) => {
             let text = format!("the journal of migration {id} cannot be read: {why}");

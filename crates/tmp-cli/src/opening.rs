@@ -136,6 +136,11 @@ impl Crew {
         &mut self.databases
     }
 
+    /// Ends what is drawn of one migration, before its outcome is told.
+    pub(crate) fn rest(&mut self, out: &Output) {
+        self.teller = Teller::new(out);
+    }
+
     /// What the engine is handed.
     pub(crate) fn party(&mut self) -> Party<'_> {
         Party { databases: &mut self.databases, steps: &mut [], observer: &mut self.teller, stop: &self.stop }

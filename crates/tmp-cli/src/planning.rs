@@ -1,7 +1,7 @@
 //! Makes the plan of a trigger file at a site.
 
 use tmp_core::plan::Plan;
-use tmp_migrate::{PlanError, PlanRequest, plan};
+use tmp_migrate::{Past, PlanError, PlanRequest};
 use tmp_trigger::VerifiedTrigger;
 
 use crate::{
@@ -11,27 +11,33 @@ use crate::{
     opening::{self, Crew},
 };
 
-/// Plans. Reads the target and the databases; changes nothing.
-///
-/// # Errors
-/// Everything that stands in the way, at once: exit 5.
-pub(crate) fn make(
-    config: &Config,
-    site: &Site,
-    trigger: &VerifiedTrigger,
-    reason: Option<&str>,
-    crew: &mut Crew,
-) -> Result<Plan, Failure> {
-    let provenance = trigger.provenance(reason.map(str::to_owned));
-    let request = PlanRequest {
-        enhancement: trigger.enhancement(),
-        provenance: &provenance,
-        commands: config.commands.value,
-        utilities: &config.utilities,
-        steps: &[],
-    };
-    plan(&opening::workplace(config, site), &request, crew.databases())
-        .map_err(|error| in_the_way(site, error))
+/// A trigger file that is to be planned.
+pub(crate) struct Request<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) site: &'a Site,
+    pub(crate) trigger: &'a VerifiedTrigger,
+    /// Why it cannot wait for a window.
+    pub(crate) reason: Option<&'a str>,
+}
+
+impl Request<'_> {
+    /// Plans. Reads the target and the databases; changes nothing.
+    ///
+    /// # Errors
+    /// Everything that stands in the way, at once: exit 5.
+    pub(crate) fn make(&self, past: &mut Past, crew: &mut Crew) -> Result<Plan, Failure> {
+        let Self { config, site, trigger, reason } = self;
+        let provenance = trigger.provenance(reason.map(str::to_owned));
+        let request = PlanRequest {
+            enhancement: trigger.enhancement(),
+            provenance: &provenance,
+            commands: config.commands.value,
+            utilities: &config.utilities,
+            steps: &[],
+        };
+        past.plan(&opening::workplace(config, site), &request, crew.databases())
+            .map_err(|error| in_the_way(site, error))
+    }
 }
 
 /// A failure with everything that the planner found in the way.

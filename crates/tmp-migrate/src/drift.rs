@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use serde::Serialize;
 use tmp_core::{
     Digest, MigrationId, ModulePath,
-    database::{Database, Fingerprint},
+    database::{Database, DatabaseFacts, Fingerprint},
     module::Content,
 };
 use tmp_disk::{DiskError, Observed, ObservedContent, Tree, observe};
@@ -44,7 +44,7 @@ impl Left {
         }
         for (name, left) in &self.databases {
             if let Some(database) = databases.iter_mut().find(|database| database.name() == name) {
-                found.extend(schema(database.as_mut(), left));
+                found.extend(schema(database.as_mut(), None, left));
             }
         }
         Ok(found)
@@ -92,11 +92,16 @@ fn difference(left: Option<&Content>, now: Option<&Observed>) -> Option<String> 
     }
 }
 
-/// How a database's schema differs from what was left, if it does.
-pub(crate) fn schema(database: &mut dyn Database, left: &LeftDatabase) -> Option<Drift> {
+/// How a database's schema differs from what was left, if it does. `facts` are those of a moment ago.
+pub(crate) fn schema(
+    database: &mut dyn Database,
+    facts: Option<&DatabaseFacts>,
+    left: &LeftDatabase,
+) -> Option<Drift> {
     let name = database.name().to_string();
     let drift = |what| Some(Drift { subject: name.clone(), what, left_by: left.by.clone() });
-    let now = match schema_of(database) {
+    let known = facts.and_then(|facts| facts.schema.clone());
+    let now = match known.map_or_else(|| schema_of(database), Ok) {
         Ok(now) => now,
         Err(error) => return drift(format!("it cannot be asked: {error}")),
     };

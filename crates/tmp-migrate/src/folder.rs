@@ -10,7 +10,7 @@ use tmp_core::{
     enhancement::{Enhancement, Script},
     plan::{self, Plan},
 };
-use tmp_disk::{At, Barrier, Dir, Disk, DiskError, Rename, read_whole, remove_tree, write_new};
+use tmp_disk::{At, Barrier, Dir, Disk, DiskError, OpenFile, Rename, read_whole, remove_tree, write_new};
 
 use crate::{
     engine::keep,
@@ -178,23 +178,70 @@ fn fill(
     let json = serde_json::to_vec(plan)
         .map_err(|error| FolderError::Plan { migration: migration.clone(), what: error.to_string() })?;
     let barrier = Barrier::open(shared, &dir)?;
-    let mut handles = Vec::new();
-    let mut write = |name: &str, bytes: &[u8]| {
-        let written = write_new(disk, At::new(&dir, name), Mode::from_bits(0o600), &mut &*bytes)?;
-        keep(&mut handles, written.file);
-        Ok::<_, DiskError>(())
-    };
-    write(PLAN, &json)?;
-    for script in scripts(&plan.enhancement).values() {
-        let bytes = tmp_core::contents::read_small(contents, &script.digest, LARGEST_SCRIPT)
-            .map_err(|source| FolderError::Script { name: script.name.clone(), source })?;
-        write(&script_file(&script.digest), &bytes)?;
-    }
-    // The directory is synced with the journal.
-    barrier.settle(&handles, &[])?;
+    let private = Mode::from_bits(0o600);
+    let mut handles = vec![write_new(disk, At::new(&dir, PLAN), private, &mut json.as_slice())?.file];
+    copy_scripts(disk, &dir, &scripts(&plan.enhancement), contents, &mut handles)?;
     let record = record(Digest::of(&json));
     let journal = Journal::create(disk, &dir, migration, plan.needs.journal, record.at, &record.fact)?;
+    // Nothing of the folder counts before it has its name, so all of it becomes durable at once. The journal
+    // comes first: of many files only the first are kept open, and then everything is synced as a whole.
+    handles.insert(0, journal.handle());
+    barrier.settle(&handles, std::slice::from_ref(&dir))?;
     Ok((dir, journal))
+}
+
+/// Copies each script into the folder and compares it with its digest. The contents are gone through once.
+fn copy_scripts(
+    disk: &dyn Disk,
+    dir: &Dir,
+    scripts: &BTreeMap<Digest, &Script>,
+    contents: &dyn Contents,
+    handles: &mut Vec<OpenFile>,
+) -> Result<(), FolderError> {
+    if scripts.is_empty() {
+        return Ok(());
+    }
+    let (mut left, mut failure) = (scripts.clone(), None);
+    let visited = contents.visit(&scripts.keys().copied().collect(), &mut |digest, length, reader| {
+        let Some(script) = left.remove(digest) else { return Ok(()) };
+        let name = script_file(digest);
+        copy_script(disk, At::new(dir, &name), script, (length, reader), handles).map_err(|error| {
+            failure = Some(error);
+            io::Error::other("a script cannot be copied")
+        })
+    });
+    match (failure, visited, left.into_values().next()) {
+        (Some(failure), ..) => Err(failure),
+        (None, Ok(()), None) => Ok(()),
+        (None, visited, missing) => {
+            let name = missing.map_or_else(String::new, |script| script.name.clone());
+            let source = visited.err().unwrap_or_else(|| io::ErrorKind::NotFound.into());
+            Err(FolderError::Script { name, source })
+        }
+    }
+}
+
+fn copy_script(
+    disk: &dyn Disk,
+    at: At<'_>,
+    script: &Script,
+    (length, reader): (u64, &mut dyn io::Read),
+    handles: &mut Vec<OpenFile>,
+) -> Result<(), FolderError> {
+    let wrong = |what: String| FolderError::Script {
+        name: script.name.clone(),
+        source: io::Error::new(io::ErrorKind::InvalidData, what),
+    };
+    if length > LARGEST_SCRIPT {
+        return Err(wrong(format!("it is longer than {LARGEST_SCRIPT} bytes")));
+    }
+    let mut reader = io::Read::take(reader, LARGEST_SCRIPT);
+    let written = write_new(disk, at, Mode::from_bits(0o600), &mut reader)?;
+    if written.digest != script.digest {
+        return Err(wrong("its content has another digest".to_owned()));
+    }
+    keep(handles, written.file);
+    Ok(())
 }
 
 fn script_file(digest: &Digest) -> String {

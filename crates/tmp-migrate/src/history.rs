@@ -1,6 +1,6 @@
 //! What the journals of a state directory tell, without a lock and without changing anything.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use camino::Utf8Path;
 use serde::Serialize;
@@ -16,6 +16,7 @@ use crate::{
     engine::Memory,
     folder::{self, Folder, FolderError},
     journal::{Journal, Record},
+    past::{self, Past},
 };
 
 /// One migration, from its journal.
@@ -104,20 +105,11 @@ pub enum HistoryError {
 /// # Errors
 /// The journals cannot be listed.
 pub fn history(disk: &Arc<dyn Disk>, state: &Utf8Path) -> Result<History, HistoryError> {
-    let mut history = History::default();
-    let Some(journals) = open(disk.as_ref(), state)? else { return Ok(history) };
-    for id in folder::migrations(disk.as_ref(), &journals)? {
-        match read(disk.as_ref(), &journals, state, &id) {
-            Ok((_, plan, phase, records)) => history.migrations.push(summary(&plan, phase, &records)),
-            Err(error) => history.unreadable.push(Unreadable { id, why: crate::text(&error) }),
-        }
-    }
-    mark_reversed(&mut history.migrations);
-    Ok(history)
+    Past::new(disk, state).history()
 }
 
 /// Marks what a committed reversal took out.
-fn mark_reversed(migrations: &mut [MigrationSummary]) {
+pub(crate) fn mark_reversed(migrations: &mut [MigrationSummary]) {
     let committed =
         |summary: &&MigrationSummary| matches!(summary.phase, Phase::Committed | Phase::CleanedUp);
     let by: BTreeMap<MigrationId, MigrationId> = migrations
@@ -150,34 +142,11 @@ pub(crate) fn whole(
     id: &MigrationId,
 ) -> Result<(Folder, Plan, Phase, Vec<Record>), HistoryError> {
     let missing = || HistoryError::NoSuchMigration { id: id.clone() };
-    let journals = open(disk, state)?.ok_or_else(missing)?;
+    let journals = past::open(disk, state)?.ok_or_else(missing)?;
     if !folder::migrations(disk, &journals)?.contains(id) {
         return Err(missing());
     }
     read(disk, &journals, state, id)
-}
-
-/// Every migration of a state directory, oldest first.
-pub(crate) fn all(
-    disk: &dyn Disk,
-    state: &Utf8Path,
-) -> Result<Vec<(Plan, Phase, Vec<Record>)>, HistoryError> {
-    let Some(journals) = open(disk, state)? else { return Ok(Vec::new()) };
-    let migrations = folder::migrations(disk, &journals)?;
-    let read = |id: &MigrationId| {
-        let (_, plan, phase, records) = read(disk, &journals, state, id)?;
-        Ok((plan, phase, records))
-    };
-    migrations.iter().map(read).collect()
-}
-
-fn open(disk: &dyn Disk, state: &Utf8Path) -> Result<Option<Dir>, DiskError> {
-    let path = state.join("journal");
-    match disk.open_root(Path::new(&path)) {
-        Ok(dir) => Ok(Some(dir)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(DiskError::at("open", &path)(error)),
-    }
 }
 
 fn read(

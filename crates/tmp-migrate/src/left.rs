@@ -4,21 +4,13 @@
 //! database, says what it must be now. Where a person settled a migration nothing is known of what it
 //! named. What a person accepted since counts as left by TMP.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use camino::Utf8Path;
-use tmp_core::{
-    DatabaseName, Digest, MigrationId, ModulePath, Phase,
-    module::{Change, Content},
-    plan::{Action, Plan},
-};
+use tmp_core::{DatabaseName, Digest, MigrationId, ModulePath, Phase, module::Content};
 use tmp_disk::Disk;
 
-use crate::{
-    accepted::{self, Accepted},
-    engine::Memory,
-    history::{self, HistoryError},
-};
+use crate::{accepted::Accepted, history::HistoryError, past::Past, trace::Trace};
 
 /// What TMP last left at one target.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -52,20 +44,29 @@ impl Left {
     ///
     /// # Errors
     /// A journal of this target cannot be read: then what was left is not known.
-    pub fn read(disk: &dyn Disk, state: &Utf8Path, root: &Utf8Path) -> Result<Self, HistoryError> {
+    pub fn read(disk: &Arc<dyn Disk>, state: &Utf8Path, root: &Utf8Path) -> Result<Self, HistoryError> {
+        Past::new(disk, state).left(root)
+    }
+
+    /// What these migrations, oldest first, and these acceptances left.
+    pub(crate) fn of<'a>(
+        traces: impl Iterator<Item = &'a Trace>,
+        accepted: Vec<(MigrationId, Accepted)>,
+        root: &Utf8Path,
+    ) -> Self {
         let mut left = Self::default();
-        let mut accepted = accepted::read(disk, state, root)?.into_iter().peekable();
-        for (plan, phase, records) in history::all(disk, state)? {
+        let mut accepted = accepted.into_iter().peekable();
+        for trace in traces {
             // The ids of both begin with the time.
-            while let Some((by, accepted)) = accepted.next_if(|(by, _)| *by < plan.migration) {
+            while let Some((by, accepted)) = accepted.next_if(|(by, _)| by < trace.id()) {
                 left.accept(&accepted, &by);
             }
-            if plan.target.root == root {
-                left.absorb(&plan, phase, &Memory::of(&records));
+            if trace.root == root {
+                left.absorb(trace);
             }
         }
         accepted.for_each(|(by, accepted)| left.accept(&accepted, &by));
-        Ok(left)
+        left
     }
 
     /// What is left below, at or above `path`, as far as a switch of `path` touches it.
@@ -89,37 +90,28 @@ impl Left {
         }
     }
 
-    fn absorb(&mut self, plan: &Plan, phase: Phase, memory: &Memory) {
-        let known = match phase {
+    fn absorb(&mut self, trace: &Trace) {
+        let known = match trace.summary.phase {
             Phase::Committed | Phase::CleanedUp => true,
             // A person put something there that TMP does not know.
             Phase::Resolved => false,
             _ => return,
         };
-        let listed = plan.enhancement.modules.iter().map(|change| match &change.change {
-            Change::Put(content) => (&change.path, Some(content)),
-            Change::Remove => (&change.path, None),
-        });
-        // Directories that appeared with what they hold are listed nowhere else.
-        let staged = plan.operations.iter().flat_map(|operation| match &operation.action {
-            Action::Put { staged } => staged.as_slice(),
-            Action::Remove | Action::SetMode { .. } => &[],
-        });
-        for (path, content) in staged.map(|module| (&module.path, Some(&module.content))).chain(listed) {
+        for (path, content) in &trace.modules {
             if known {
-                let left = LeftModule { content: content.cloned(), by: plan.migration.clone() };
+                let left = LeftModule { content: content.clone(), by: trace.id().clone() };
                 self.modules.insert(path.clone(), left);
             } else {
                 self.modules.remove(path);
             }
         }
-        let Some(planned) = &plan.database else { return };
-        match &memory.after {
-            Some(after) if known => {
-                let left = LeftDatabase { schema: after.schema.clone(), by: plan.migration.clone() };
-                self.databases.insert(planned.name.clone(), left);
+        let Some(name) = &trace.database else { return };
+        match &trace.schema {
+            Some(schema) if known => {
+                let left = LeftDatabase { schema: schema.clone(), by: trace.id().clone() };
+                self.databases.insert(name.clone(), left);
             }
-            _ => drop(self.databases.remove(&planned.name)),
+            _ => drop(self.databases.remove(name)),
         }
     }
 }

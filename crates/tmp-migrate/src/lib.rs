@@ -30,9 +30,11 @@ mod holder;
 mod http;
 mod journal;
 mod left;
+mod past;
 mod planner;
 pub mod rehearse;
 mod survivors;
+mod trace;
 mod workplace;
 
 pub use command::CommandPolicy;
@@ -43,10 +45,12 @@ pub use history::{History, HistoryError, MigrationSummary, Unreadable, history, 
 pub use holder::{Holder, holder};
 pub use journal::{Fact, Journal, JournalError, PreparedOperation, PreparedSite, PreparedTree, Record};
 pub use left::{Left, LeftDatabase, LeftModule};
+pub use past::Past;
 pub use planner::{
     PlanError, PlanFault, PlanRequest, ReversalContents, ReversalRequest, Utility, plan, plan_reversal,
     reversal_order,
 };
+pub use trace::Standing;
 pub use workplace::Workplace;
 
 /// An error with everything that caused it, on one line.

@@ -12,7 +12,8 @@ use super::{
 use crate::Done;
 
 const ONE: &str = "tmp, one enhancement";
-const MANY: &str = "tmp, one enhancement each";
+const MANY: &str = "tmp, one enhancement each, one run";
+const MANY_PROCESSES: &str = "tmp, one enhancement each, one process each";
 const CLIENT: &str = "sqlite3, one transaction";
 /// Tools that record each change.
 const RECORDING: [&str; 6] = ["sqitch", "alembic", "yoyo", "sqlx", "refinery", "dbmate"];
@@ -32,7 +33,7 @@ pub(super) fn run(setting: &Setting) -> Done<Section> {
         } else {
             |name: &str, script: &str| Case::peer("true", name, script)
         };
-        let many = matches!(name, MANY | "sqitch" | "dbmate" | EACH_PROCESS);
+        let many = matches!(name, MANY | MANY_PROCESSES | "sqitch" | "dbmate" | EACH_PROCESS);
         let most = if many { 3 } else { usize::MAX };
         let named = |direction: &str| format!("{name}, {direction}");
         let before = "printf 'schema: tmp/v1\nstate: state\nsystems: {real: {model: {sites: {here: {root: target, work: .tmp-work, \
@@ -65,8 +66,7 @@ pub(super) fn run(setting: &Setting) -> Done<Section> {
     }
     let note = format!(
         "Fresh, warm, {count} small changes (a table, columns, an index, twenty rows, a view) with their roll-backs, default durability \
-         of SQLite. TMP reverses by `tmp reverse`; as one enhancement each it is started {count} times, since a run takes one trigger \
-         file.\n"
+         of SQLite. TMP reverses by `tmp reverse`: of the first enhancement, and so of all that build on it, newest first.\n"
     );
     Ok(Section { title: "W6: SQL changes on SQLite".into(), note, rows, goals })
 }
@@ -87,11 +87,14 @@ fn tools() -> Vec<(&'static str, &'static str, &'static str, Option<&'static str
         (
             "true",
             MANY,
+            "$TMP --config $M/tmp.yaml run $R/each/*.trigger --now --reason bench",
+            Some("id=e0001-create; $TMP --config $M/tmp.yaml reverse $id --reason bench --confirm $id"),
+        ),
+        (
+            "true",
+            MANY_PROCESSES,
             "for file in $R/each/*.trigger; do $TMP --config $M/tmp.yaml run $file --now --reason bench; done",
-            Some(
-                "for dir in $(ls -rd $R/each/*/); do id=$(basename $dir); \
-                 $TMP --config $M/tmp.yaml reverse $id --reason bench --confirm $id; done",
-            ),
+            None,
         ),
         (
             "sqlite3",

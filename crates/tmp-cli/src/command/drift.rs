@@ -81,7 +81,7 @@ impl Drift {
 
 fn look(config: &Config, site: &Site) -> Result<SiteDrift, Failure> {
     let disk = opening::disk();
-    let left = Left::read(disk.as_ref(), &config.state.value, &site.root).map_err(journals::unreadable)?;
+    let left = Left::read(&disk, &config.state.value, &site.root).map_err(journals::unreadable)?;
     let found = Tree::open(&disk, Path::new(&site.root))
         .and_then(|tree| left.drift(&tree, &mut opening::databases(site)))
         .map_err(|error| journals::unreadable(HistoryError::Disk(error)))?;

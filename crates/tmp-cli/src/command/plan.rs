@@ -9,7 +9,7 @@ use std::{
 use camino::{Utf8Path, Utf8PathBuf};
 use tmp_core::{EnvironmentName, contents::Contents, enhancement::SqlRollback, plan::Plan as Steps};
 use tmp_disk::Tree;
-use tmp_migrate::MigrationSummary;
+use tmp_migrate::{MigrationSummary, Past};
 use tmp_trigger::VerifiedTrigger;
 
 use crate::{
@@ -63,13 +63,15 @@ impl Plan {
         let config = Config::load(globals)?;
         let trigger = trigger::open(&self.file)?;
         let site = trigger::site_of(&trigger, &config, &self.site, self.environment)?;
-        let all = journals::all(&config)?;
+        let mut past = Past::new(&opening::disk(), &config.state.value);
+        let all = journals::known(past.history())?;
         if let Some(done) = in_place::look(&config, &trigger, site, &all)? {
             out.report(&done);
             return Ok(Exit::Done);
         }
         let mut crew = Crew::of(site, &Arc::new(AtomicBool::new(false)), out);
-        let plan = planning::make(&config, site, &trigger, None, &mut crew)?;
+        let plan = planning::Request { config: &config, site, trigger: &trigger, reason: None }
+            .make(&mut past, &mut crew)?;
         drop(crew);
         out.report(&view(&config, site, &trigger, plan, &all)?);
         Ok(if self.exit_code { Exit::Differences } else { Exit::Done })

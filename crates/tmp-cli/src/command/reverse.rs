@@ -1,8 +1,8 @@
 //! `tmp reverse`: takes a committed migration out again, and what builds on it before.
 
 use serde::Serialize;
-use tmp_core::{EnhancementId, outcome::Outcome, plan::Plan};
-use tmp_migrate::{MigrationSummary, ReversalRequest, plan_reversal, reversal_order};
+use tmp_core::{EnhancementId, MigrationId, outcome::Outcome, plan::Plan};
+use tmp_migrate::{MigrationSummary, Past, ReversalContents, ReversalRequest, Standing};
 
 use crate::{
     args::Globals,
@@ -21,8 +21,9 @@ use crate::{
 /// Arguments of `tmp reverse`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Reverse {
-    /// The enhancement
-    id: EnhancementId,
+    /// The enhancements, in any order
+    #[arg(required = true, value_name = "ID")]
+    ids: Vec<EnhancementId>,
     #[command(flatten)]
     site: SiteFlag,
     /// Why; recorded
@@ -34,8 +35,8 @@ pub(crate) struct Reverse {
     /// Say what would be reversed, and what stands in the way; change nothing
     #[arg(long)]
     dry_run: bool,
-    /// Confirm without being asked: the enhancement's id
-    #[arg(long, value_name = "ID")]
+    /// Confirm without being asked: the ids as they were given, with commas between them
+    #[arg(long, value_name = "ID,…")]
     confirm: Option<String>,
 }
 
@@ -77,10 +78,10 @@ impl Reverse {
     /// Shows the set, asks, and reverses one after the other; stops at the first that does not succeed.
     pub(crate) fn run(&self, globals: &Globals, out: &mut Output) -> Result<Exit, Failure> {
         let config = Config::load(globals)?;
-        let all = journals::all(&config)?;
-        let (site, summary) = self.installed(&config, &all)?;
-        let workplace = opening::workplace(&config, site);
-        let order = reversal_order(&workplace, &summary.id).map_err(journals::unreadable)?;
+        let mut past = Past::new(&opening::disk(), &config.state.value);
+        let all = journals::known(past.history())?;
+        let (site, migrations) = self.installed(&config, &all)?;
+        let order = past.reversal_order(&site.root, &migrations).map_err(journals::unreadable)?;
         let set = set(site, &order);
         let stop = signals::install().map_err(Failure::unexpected)?;
         let mut crew = Crew::of(site, &stop, out);
@@ -88,18 +89,20 @@ impl Reverse {
             out.report(&set);
             // Only the first can be looked at: the others stand on what it takes out.
             if let Some(first) = order.first() {
-                self.plan(&config, site, first, &mut crew)?;
+                self.plan((&config, &mut past), site, first, &mut crew)?;
             }
             return Ok(Exit::Done);
         }
         out.message(set.text().trim_end());
         let what =
             format!("this takes {} out of {site}", crate::render::count(order.len() as u64, "migration"));
-        prompt::confirm(out, &what, self.id.as_str(), self.confirm.as_deref())?;
+        let word = self.ids.iter().map(EnhancementId::as_str).collect::<Vec<_>>().join(",");
+        prompt::confirm(out, &what, &word, self.confirm.as_deref())?;
         let mut engine = opening::ready(&config, site)?;
         for reversed in &order {
-            let (plan, contents) = self.plan(&config, site, reversed, &mut crew)?;
+            let (plan, contents) = self.plan((&config, &mut past), site, reversed, &mut crew)?;
             let outcome = engine.migrate(&plan, &contents, &mut crew.party()).map_err(opening::stopped)?;
+            crew.rest(out);
             let (exit, done) = (Exit::of(&outcome), matches!(outcome, Outcome::Committed { .. }));
             let (id, revision) = (plan.enhancement.id.as_str(), plan.enhancement.revision.into());
             out.report(&Ended::new(id, revision, site.to_string(), false, outcome).reversing(true));
@@ -110,47 +113,37 @@ impl Reverse {
         Ok(Exit::Done)
     }
 
-    /// Where the enhancement is in place, and the migration that put it there.
-    fn installed<'a, 'b>(
+    /// Where the enhancements are in place, and the migrations that put them there.
+    fn installed<'a>(
         &self,
         config: &'a Config,
-        all: &'b [MigrationSummary],
-    ) -> Result<(&'a Site, &'b MigrationSummary), Failure> {
+        all: &[MigrationSummary],
+    ) -> Result<(&'a Site, Vec<MigrationId>), Failure> {
         let named = self.site.name()?.map(|name| site::named(config, &name)).transpose()?;
-        let sites = config.sites.iter();
-        let sites = sites.filter(|site| named.is_none_or(|named| named.to_string() == site.to_string()));
-        let there = |site: &'a Site| {
-            let fits = |summary: &&MigrationSummary| {
-                journals::is_at(summary, site)
-                    && journals::is_installed(summary)
-                    && summary.enhancement == self.id
-            };
-            all.iter().rfind(fits).map(|summary| (site, summary))
-        };
-        let found: Vec<_> = sites.filter_map(there).collect();
-        match found.as_slice() {
-            [one] => Ok(*one),
-            [] => {
-                let message = format!("{} is not in place at any site that is meant", self.id);
-                Err(Failure::new(Exit::Usage, message).rule("unknown-id").help("see `tmp status`"))
-            }
-            several => {
-                let sites: Vec<_> = several.iter().map(|(site, _)| site.to_string()).collect();
-                let message = format!("{} is in place at several sites", self.id);
-                Err(Failure::new(Exit::Usage, message)
+        let mut place: Option<&Site> = None;
+        let mut migrations = Vec::new();
+        for id in &self.ids {
+            let (site, migration) = one_site(config, named, all, id)?;
+            if let Some(other) = place.filter(|other| other.to_string() != site.to_string()) {
+                let message = format!("{id} is in place at {site}, and another at {other}");
+                return Err(Failure::new(Exit::Usage, message)
                     .rule("which-site")
-                    .help(format!("name one with --site; there are: {}", sites.join(", "))))
+                    .help("reverse those of one site at a time"));
             }
+            place = Some(site);
+            migrations.push(migration);
         }
+        let none = || Failure::new(Exit::Usage, "no enhancement is named");
+        place.map(|site| (site, migrations)).ok_or_else(none)
     }
 
     fn plan(
         &self,
-        config: &Config,
+        (config, past): (&Config, &mut Past),
         site: &Site,
-        reversed: &Plan,
+        reversed: &Standing,
         crew: &mut Crew,
-    ) -> Result<(Plan, tmp_migrate::ReversalContents), Failure> {
+    ) -> Result<(Plan, ReversalContents), Failure> {
         let request = ReversalRequest {
             migration: &reversed.migration,
             reason: &self.reason,
@@ -158,17 +151,46 @@ impl Reverse {
             commands: config.commands.value,
             utilities: &config.utilities,
         };
-        plan_reversal(&opening::workplace(config, site), &request, crew.databases())
+        past.plan_reversal(&opening::workplace(config, site), &request, crew.databases())
             .map_err(|error| planning::in_the_way(site, error))
     }
 }
 
-fn set(site: &Site, order: &[Plan]) -> Set {
-    let member = |plan: &Plan| Member {
-        migration: plan.migration.to_string(),
-        enhancement: plan.enhancement.id.to_string(),
-        revision: plan.enhancement.revision.into(),
-        title: plan.enhancement.title.clone(),
+/// The one site where an enhancement is in place, and the migration that put it there.
+fn one_site<'a>(
+    config: &'a Config,
+    named: Option<&Site>,
+    all: &[MigrationSummary],
+    id: &EnhancementId,
+) -> Result<(&'a Site, MigrationId), Failure> {
+    let sites = config.sites.iter();
+    let sites = sites.filter(|site| named.is_none_or(|named| named.to_string() == site.to_string()));
+    let there = |site: &'a Site| {
+        let fits = |summary: &&MigrationSummary| {
+            journals::is_at(summary, site) && journals::is_installed(summary) && summary.enhancement == *id
+        };
+        all.iter().rfind(fits).map(|summary| (site, summary.id.clone()))
+    };
+    let mut found: Vec<_> = sites.filter_map(there).collect();
+    if found.len() > 1 {
+        let sites: Vec<_> = found.iter().map(|(site, _)| site.to_string()).collect();
+        let message = format!("{id} is in place at several sites");
+        return Err(Failure::new(Exit::Usage, message)
+            .rule("which-site")
+            .help(format!("name one with --site; there are: {}", sites.join(", "))));
+    }
+    found.pop().ok_or_else(|| {
+        let message = format!("{id} is not in place at any site that is meant");
+        Failure::new(Exit::Usage, message).rule("unknown-id").help("see `tmp status`")
+    })
+}
+
+fn set(site: &Site, order: &[Standing]) -> Set {
+    let member = |standing: &Standing| Member {
+        migration: standing.migration.to_string(),
+        enhancement: standing.enhancement.to_string(),
+        revision: standing.revision.into(),
+        title: standing.title.clone(),
     };
     Set { site: site.to_string(), migrations: order.iter().map(member).collect() }
 }

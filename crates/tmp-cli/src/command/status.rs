@@ -6,14 +6,14 @@ use camino::Utf8PathBuf;
 use serde::Serialize;
 use tmp_core::{EnhancementId, Phase};
 use tmp_disk::{DiskError, RealDisk};
-use tmp_migrate::{History, Holder, MigrationSummary, Unreadable, holder};
+use tmp_migrate::{History, Holder, MigrationSummary, Past, Unreadable, holder};
 
 use crate::{
     args::Globals,
     config::{Config, Site},
     exit::Exit,
     failure::Failure,
-    journals,
+    journals, opening,
     output::{Output, Report},
     render,
     site::{self, SiteFlag},
@@ -125,12 +125,13 @@ impl Status {
     pub(crate) fn run(&self, globals: &Globals, out: &mut Output) -> Result<Exit, Failure> {
         let config = Config::load(globals)?;
         let only = self.site.name()?.map(|name| site::named(&config, &name)).transpose()?;
-        let before = journals::readable(&config)?;
+        let mut past = Past::new(&opening::disk(), &config.state.value);
+        let before = past.history().map_err(journals::unreadable)?;
         let sites = config.sites.iter();
         let sites = sites.filter(|site| only.is_none_or(|only| only.to_string() == site.to_string()));
         // Between the two looks at the journals somebody may have begun or ended.
         let locks: Vec<_> = sites.map(|site| (site, holder(&RealDisk, &site.work))).collect();
-        let History { migrations, unreadable } = journals::readable(&config)?;
+        let History { migrations, unreadable } = past.history().map_err(journals::unreadable)?;
         let now = Now {
             state: config.state.value.clone(),
             sites: locks

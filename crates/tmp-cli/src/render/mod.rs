@@ -4,6 +4,7 @@ pub(crate) mod diff;
 pub(crate) mod outcome;
 pub(crate) mod plan;
 pub(crate) mod rehearsal;
+pub(crate) mod series;
 pub(crate) mod steps;
 
 use comfy_table::{Table, TableStyle};

@@ -19,4 +19,5 @@ mod rehearse;
 mod reverse;
 mod rights;
 mod rules;
+mod series;
 mod support;

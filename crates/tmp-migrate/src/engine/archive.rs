@@ -73,14 +73,14 @@ impl Run<'_, '_> {
         remove_tree(self.disk(), At::new(&self.folder.dir, COPY))?;
         let snapshot = self.site.archive.read(&id)?;
         self.expected(&snapshot)?;
-        self.record(Fact::Archived { snapshot: id })?;
+        // Nothing is touched before PREPARED, which makes this durable too.
+        self.announce(Fact::Archived { snapshot: id })?;
         self.unless_stopped()
     }
 
     fn copy_database(&mut self) -> Result<(), Trouble> {
         let copy = self.folder.path.join(COPY);
         let Some(database) = self.database().map_err(Trouble::TurnBack)? else { return Ok(()) };
-        database.inspect()?;
         database.copy_to(Path::new(&copy))?;
         let disk = self.disk();
         let at = At::new(&self.folder.dir, COPY);

@@ -32,7 +32,7 @@ impl Run<'_, '_> {
     /// Archives, stages, runs the SQL, switches, commits. On success the commit point has passed.
     pub(super) fn atomic_part(&mut self, contents: &dyn Contents, times: Times) -> Result<(), Trouble> {
         let archived = self.archive()?;
-        let seen = self.stage(contents, &archived)?;
+        let seen = if self.has_modules() { self.stage(contents, &archived)? } else { None };
         let prepared = self.prepare(&archived, times)?;
         self.record(Fact::Prepared(Box::new(prepared.clone())))?;
         let locked = self.site.clock().elapsed();
@@ -47,16 +47,22 @@ impl Run<'_, '_> {
             )));
         }
         self.record(Fact::Switch { before, after })?;
-        let (mixed, moved) = self.switch(&prepared)?;
-        self.record(Fact::Switched)?;
+        let (mixed, moved) =
+            if self.has_modules() { self.switch(&prepared)? } else { (Duration::ZERO, Duration::ZERO) };
+        // Recovery asks the modules and the database, and does the same after SWITCH as after this.
+        self.announce(Fact::Switched)?;
         self.commit(prepared.marker.as_ref())?;
         let now = self.site.clock().elapsed();
         // Old rows stand beside new modules until the database has committed.
         let unmixed = if prepared.marker.is_some() { now } else { moved };
-        self.mixture_us =
-            (!self.plan.operations.is_empty()).then(|| microseconds(unmixed.saturating_sub(mixed)));
+        self.mixture_us = self.has_modules().then(|| microseconds(unmixed.saturating_sub(mixed)));
         self.locked_us = prepared.marker.is_some().then(|| microseconds(now.saturating_sub(locked)));
-        self.record(Fact::Applied)?;
+        if prepared.marker.is_some() {
+            // The database has the commit point; where this is lost, it is asked.
+            self.announce(Fact::Applied)?;
+        } else {
+            self.record(Fact::Applied)?;
+        }
         Ok(())
     }
 
@@ -64,11 +70,19 @@ impl Run<'_, '_> {
     fn prepare(&self, seen: &Sight, times: Times) -> Result<PreparedSite, Trouble> {
         let disk = self.disk();
         let name = super::site::slots(self.migration());
-        let slots = disk.open_dir(&self.site.work, name.as_ref()).map_err(DiskError::at("open", &name))?;
+        let mut slots = None;
+        if self.has_modules() {
+            let open = disk.open_dir(&self.site.work, name.as_ref());
+            slots = Some(open.map_err(DiskError::at("open", &name))?);
+        }
         let mut operations = Vec::new();
         for (index, operation) in self.plan.operations.iter().enumerate() {
-            let slot =
-                disk.stat(At::new(&slots, &index.to_string())).map_err(DiskError::at("look at", &name))?;
+            let slot = match &slots {
+                Some(slots) => {
+                    disk.stat(At::new(slots, &index.to_string())).map_err(DiskError::at("look at", &name))?
+                }
+                None => None,
+            };
             let parked = sight::identity(seen, &operation.path);
             if parked.is_some() != (operation.replaces != Kind::Absent) {
                 let text = format!("{} was changed by somebody else after it was planned", operation.path);
@@ -82,7 +96,10 @@ impl Run<'_, '_> {
             }
             operations.push(PreparedOperation { staged: slot.map(|stat| stat.identity), parked });
         }
-        let tree = self.prepared_tree(&slots, times.parent)?;
+        let tree = match (&slots, times.parent) {
+            (Some(slots), Some(parent)) => Some(self.prepared_tree(slots, parent)?),
+            _ => None,
+        };
         Ok(PreparedSite {
             operations: if tree.is_some() { Vec::new() } else { operations },
             tree,
@@ -94,12 +111,7 @@ impl Run<'_, '_> {
     }
 
     /// The two trees that will be exchanged, where they are.
-    fn prepared_tree(
-        &self,
-        slots: &Dir,
-        parent: Option<Timestamp>,
-    ) -> Result<Option<PreparedTree>, DiskError> {
-        let Some(parent) = parent else { return Ok(None) };
+    fn prepared_tree(&self, slots: &Dir, parent: Timestamp) -> Result<PreparedTree, DiskError> {
         let identity = |at: At<'_>, shown: &str| {
             let stat =
                 self.disk().stat(at).and_then(|stat| stat.ok_or_else(|| io::ErrorKind::NotFound.into()));
@@ -107,7 +119,7 @@ impl Run<'_, '_> {
         };
         let parked = identity(At::itself(self.tree.root()), "the root")?;
         let staged = identity(At::new(slots, TREE), "the next tree")?;
-        Ok(Some(PreparedTree { parked, staged, parent }))
+        Ok(PreparedTree { parked, staged, parent })
     }
 
     fn marker(&self) -> Marker {

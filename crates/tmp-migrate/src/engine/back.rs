@@ -79,7 +79,7 @@ impl Run<'_, '_> {
     }
 
     fn undo_atomic_part(&mut self) -> Result<Outcome, Stuck> {
-        if let Some(prepared) = self.memory.prepared.clone().filter(|_| self.memory.switching) {
+        if let Some(prepared) = self.moved().filter(|_| self.memory.switching) {
             self.switch_back(&prepared)?;
         }
         // The files are the old ones: only now may others see the database again.
@@ -99,17 +99,22 @@ impl Run<'_, '_> {
         self.prove(never)
     }
 
+    /// What was prepared, where there are modules to switch: without one nothing was staged.
+    fn moved(&self) -> Option<PreparedSite> {
+        self.memory.prepared.clone().filter(|_| self.has_modules())
+    }
+
     fn undo_checked_part(&mut self) -> Result<Outcome, Stuck> {
         // Modules and database go back as a pair, so everything that either needs is looked at before
         // anything is undone.
-        if let Some(prepared) = &self.memory.prepared {
-            self.proven(prepared)?;
+        if let Some(prepared) = self.moved() {
+            self.proven(&prepared)?;
         }
         let scripts = self.rollback_scripts()?;
         let failures = self.undo_steps()?;
         let database = self.undo_database(scripts.as_deref())?;
         self.taken_back.extend(database.is_some().then_some("the database"));
-        if let Some(prepared) = self.memory.prepared.clone() {
+        if let Some(prepared) = self.moved() {
             self.switch_back(&prepared)?;
         }
         if let Some(database) = self.database().map_err(Stuck::InDoubt)? {

@@ -33,7 +33,7 @@ impl Run<'_, '_> {
     /// Runs what is left of the checked part and records the approval.
     pub(super) fn checked_part(&mut self) -> Result<(), Trouble> {
         if self.phase() == Phase::Applied {
-            self.record(Fact::Checking)?;
+            self.announce(Fact::Checking)?;
         }
         if let Some(step) = self.memory.unfinished_step() {
             let name = self.plan.steps.get(step).map_or_else(String::new, |step| step.name.to_string());
@@ -45,7 +45,13 @@ impl Run<'_, '_> {
             }
             self.unless_stopped()?;
             let since = self.site.clock().elapsed();
-            self.record(Fact::StepIntent { step: index, name: step.name.clone() })?;
+            let intent = Fact::StepIntent { step: index, name: step.name.clone() };
+            // What only looks at the target may be run again where its intent is lost.
+            if self.only_looks(step) {
+                self.announce(intent)?;
+            } else {
+                self.record(intent)?;
+            }
             self.tell(&Event::StepBegan { step: step.name.clone(), direction: Direction::Apply });
             let result = self.step(step);
             self.step_ended(&step.name, Direction::Apply, result.as_ref().err().cloned(), since);
@@ -53,12 +59,31 @@ impl Run<'_, '_> {
                 let over = self.reason_to_stop().map(|reason| format!("; {reason}"));
                 Trouble::TurnBack(format!("{} failed: {failure}{}", step.name, over.unwrap_or_default()))
             })?;
-            self.record(Fact::StepDone { step: index, database })?;
+            // Where this is lost, the step counts as begun and is taken back; the next record makes it durable.
+            self.announce(Fact::StepDone { step: index, database })?;
         }
         self.unless_stopped()?;
         let (mixture_us, locked_us) = (self.mixture_us, self.locked_us);
-        self.record(Fact::Committed { mixture_us, locked_us, findings: self.findings.clone() })?;
+        let committed = Fact::Committed { mixture_us, locked_us, findings: self.findings.clone() };
+        // Where nothing was staged, nothing is removed between this and CLEANED_UP, which makes it durable.
+        if self.has_modules() {
+            self.record(committed)?;
+        } else {
+            self.announce(committed)?;
+        }
         Ok(())
+    }
+
+    /// Whether a step reads modules and does nothing else.
+    fn only_looks(&self, step: &PlannedStep) -> bool {
+        match &step.work {
+            StepWork::PostImage => true,
+            StepWork::Check { index } => {
+                let check = self.plan.enhancement.verify.get(*index);
+                check.is_some_and(|check| matches!(check.probe, Probe::Digest { .. }))
+            }
+            _ => false,
+        }
     }
 
     /// Runs one step; answers the database as a SQL step left it.

@@ -32,7 +32,8 @@ impl Run<'_, '_> {
     /// what they were, all of them are kept.
     pub(super) fn clean_up(&mut self) -> Result<(), EngineError> {
         let since = self.site.clock().elapsed();
-        let kept = match self.memory.snapshot.map(|id| self.site.archive.read(&id)) {
+        let archived = self.memory.snapshot.filter(|_| self.has_modules());
+        let kept = match archived.map(|id| self.site.archive.read(&id)) {
             Some(Err(error)) => {
                 self.finding(format!(
                     "the archive of this migration cannot be read: {}",

@@ -111,7 +111,7 @@ impl Engine {
         let site = &self.site;
         let now = site.clock().now();
         let acceptance = Acceptance { id: new_id(now), root: site.target.root.clone(), at: now, reason };
-        let mut left = Left::read(site.disk(), site.state_path(), &site.target.root)?;
+        let mut left = Left::read(site.tree.disk(), site.state_path(), &site.target.root)?;
         left.modules.retain(|path, _| which(path));
         Ok(accepted::accept(acceptance, &left, &site.tree_now(None)?, &site.state, databases)?)
     }
@@ -217,8 +217,9 @@ fn boot_id(disk: &dyn Disk) -> String {
     String::from_utf8_lossy(&read().unwrap_or_default()).trim().to_owned()
 }
 
-/// Whether nothing is left to do for a migration, but perhaps to remove what it staged.
-const fn is_over(phase: Phase) -> bool {
+/// Whether nothing is left to do for a migration, but perhaps to remove what it staged. Nothing is recorded
+/// of it any more.
+pub(super) const fn is_over(phase: Phase) -> bool {
     matches!(phase, Phase::CleanedUp | Phase::RolledBack | Phase::Resolved)
 }
 

@@ -125,7 +125,7 @@ impl Run<'_, '_> {
                 Err(Stuck::Stop(error)) => Err(error),
             },
             Phase::Applied | Phase::Checking => self.finish(),
-            Phase::Committed | Phase::CleanedUp => Ok(self.close()),
+            Phase::Committed | Phase::CleanedUp => self.close(),
             Phase::RollingBack => {
                 self.fence_if_possible();
                 self.roll_back()
@@ -140,7 +140,8 @@ impl Run<'_, '_> {
         let Some(prepared) = self.memory.prepared.clone() else {
             return Ok(self.in_doubt("the journal does not say what was prepared".into()));
         };
-        match self.all_switched(&prepared) {
+        let switched = if self.has_modules() { self.all_switched(&prepared) } else { Ok(()) };
+        match switched {
             Ok(()) => {}
             Err(Stuck::Stop(error)) => return Err(error),
             Err(Stuck::InDoubt(missing) | Stuck::Failed { failure: missing, .. }) => {
@@ -157,20 +158,24 @@ impl Run<'_, '_> {
     /// Runs the checked part to its end, or back.
     pub(super) fn finish(&mut self) -> Result<Outcome, EngineError> {
         match self.checked_part() {
-            Ok(()) => Ok(self.close()),
+            Ok(()) => self.close(),
             Err(trouble) => self.turn_back_committed(trouble),
         }
     }
 
     /// Cleans up after an approval; whatever happens here, the change is in place.
-    fn close(&mut self) -> Outcome {
+    fn close(&mut self) -> Result<Outcome, EngineError> {
         if self.phase() == Phase::Committed
             && let Err(error) = self.clean_up()
         {
+            // Where nothing was staged, COMMITTED becomes durable with CLEANED_UP.
+            if !self.has_modules() {
+                return Err(error);
+            }
             let text = crate::text(&error);
             self.finding(format!("the next run or recovery has to clean up after this one: {text}"));
         }
-        Outcome::Committed { report: self.report() }
+        Ok(Outcome::Committed { report: self.report() })
     }
 
     /// While files go back, others should not see the database; but the decision is made, and a

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use time::OffsetDateTime;
 use tmp_core::{
     MigrationId, Phase,
     database::Database,
@@ -17,7 +18,7 @@ use tmp_core::{
 };
 use tmp_disk::{At, Disk, DiskError, Tree};
 
-use super::{error::Trouble, home::Home, memory::Memory, site::Site, steps::has_effect};
+use super::{error::Trouble, home::Home, memory::Memory, open::is_over, site::Site, steps::has_effect};
 use crate::{
     folder::Folder,
     journal::{Fact, Journal, JournalError, PreparedTree, Record},
@@ -88,10 +89,27 @@ impl Run<'_, '_> {
 
     /// Records a fact, durably, and remembers and tells it.
     pub(super) fn record(&mut self, fact: Fact) -> Result<(), JournalError> {
+        self.recorded(fact, Journal::record)
+    }
+
+    /// The same of a fact on which nothing that follows relies before another is recorded: it becomes durable
+    /// with that one.
+    pub(super) fn announce(&mut self, fact: Fact) -> Result<(), JournalError> {
+        self.recorded(fact, Journal::announce)
+    }
+
+    fn recorded(
+        &mut self,
+        fact: Fact,
+        write: fn(&mut Journal, &dyn Disk, OffsetDateTime, Fact) -> Result<Phase, JournalError>,
+    ) -> Result<(), JournalError> {
         let record = Record { at: self.site.clock().now(), fact };
         let before = self.phase();
-        let phase = self.journal.record(self.site.disk(), record.at, record.fact.clone())?;
+        let phase = write(self.journal, self.site.disk(), record.at, record.fact.clone())?;
         self.memory.absorb(&record);
+        if is_over(phase) {
+            self.journal.trim(self.site.disk());
+        }
         if phase != before {
             let at_ms = milliseconds(self.took());
             self.tell(&Event::Phase { phase, at_ms });
@@ -158,6 +176,11 @@ impl Run<'_, '_> {
         let seconds = self.plan.enhancement.max_duration_s?;
         (self.took() >= Duration::from_secs(seconds))
             .then(|| format!("it took longer than its max_duration of {seconds} s"))
+    }
+
+    /// Whether there are modules to stage, to switch and to park; without any there are no slots.
+    pub(super) fn has_modules(&self) -> bool {
+        !self.plan.operations.is_empty()
     }
 
     /// The database of the plan, if it has one.

@@ -35,6 +35,8 @@ pub struct Journal {
     end: u64,
     /// How far the file is allocated, in bytes.
     allocated: u64,
+    /// Records that were written since the last sync.
+    pending: u16,
     /// Set when a write or sync failed: what is on the disk is unknown from then on.
     broken: bool,
 }
@@ -86,7 +88,7 @@ pub enum JournalError {
     },
     /// A newer release wrote it.
     #[error(
-        "the journal of migration {migration} has format version {version}; this release knows version 1"
+        "the journal of migration {migration} has format version {version}; this release knows versions 1 and 2"
     )]
     Version {
         /// The migration.
@@ -98,7 +100,7 @@ pub enum JournalError {
 
 impl Journal {
     /// Makes the journal of a new migration in `dir`, allocated for `size` bytes of records, with its
-    /// first record. Everything is durable on return but the name of `dir` itself.
+    /// first record. Nothing is durable on return: the caller syncs [`Journal::handle`] and `dir`.
     ///
     /// # Errors
     /// The disk failed; the folder is to be thrown away.
@@ -117,12 +119,17 @@ impl Journal {
             .map_err(|source| wrap(DiskError { doing: "create", path: NAME.into(), source }))?;
         let allocated = size.next_multiple_of(SLOT) + RESERVE * SLOT;
         let mut journal = Self::empty(file, migration, 0);
-        journal.allocate(disk, allocated)?;
+        disk.allocate(&journal.file, allocated)
+            .map_err(|source| wrap(DiskError { doing: "allocate", path: NAME.into(), source }))?;
+        journal.allocated = allocated;
         journal.append(disk, &Record { at, fact: begin.clone() })?;
-        disk.sync_file(&journal.file)
-            .and_then(|()| disk.sync_dir(dir))
-            .map_err(|source| wrap(DiskError { doing: "sync", path: NAME.into(), source }))?;
+        journal.pending = 0;
         Ok(journal)
+    }
+
+    /// The file, for whoever makes it durable together with others.
+    pub fn handle(&self) -> OpenFile {
+        self.file.clone()
     }
 
     /// Reads the journal in `dir` and opens it for more. A torn tail is ignored, and overwritten by
@@ -135,8 +142,15 @@ impl Journal {
         dir: &Dir,
         migration: &MigrationId,
     ) -> Result<(Self, Vec<Record>), JournalError> {
-        let (journal, records) =
+        let (journal, records, strays) =
             Self::replayed(disk, dir, migration, disk.open_file_to_write(At::new(dir, NAME)))?;
+        // A record of the torn tail must not be taken for one that follows what is written next.
+        for stray in strays {
+            write_all_at(disk, &journal.file, stray, &[0; 8]).map_err(|source| {
+                let source = DiskError { doing: "write", path: NAME.into(), source };
+                JournalError::Disk { migration: migration.clone(), source }
+            })?;
+        }
         // A process that was killed before its sync leaves records that can be read and are not durable.
         disk.sync_file(&journal.file).map_err(|source| {
             let source = DiskError { doing: "sync", path: NAME.into(), source };
@@ -154,7 +168,7 @@ impl Journal {
         dir: &Dir,
         migration: &MigrationId,
     ) -> Result<(Phase, Vec<Record>), JournalError> {
-        let (journal, records) = Self::replayed(disk, dir, migration, disk.open_file(At::new(dir, NAME)))?;
+        let (journal, records, _) = Self::replayed(disk, dir, migration, disk.open_file(At::new(dir, NAME)))?;
         Ok((journal.phase, records))
     }
 
@@ -168,6 +182,7 @@ impl Journal {
             previous: Digest::from_bytes([0; 32]),
             end: 0,
             allocated,
+            pending: 0,
             broken: false,
         }
     }
@@ -177,13 +192,14 @@ impl Journal {
         dir: &Dir,
         migration: &MigrationId,
         file: io::Result<OpenFile>,
-    ) -> Result<(Self, Vec<Record>), JournalError> {
+    ) -> Result<(Self, Vec<Record>, Vec<u64>), JournalError> {
         let wrap = |source| JournalError::Disk { migration: migration.clone(), source };
         let file = file.map_err(|source| wrap(DiskError { doing: "open", path: NAME.into(), source }))?;
         let bytes = read_whole(disk, At::new(dir, NAME), LARGEST).map_err(wrap)?;
         let mut journal = Self::empty(file, migration, bytes.len() as u64);
         let records = journal.replay(&bytes)?;
-        Ok((journal, records))
+        let strays = journal.strays(&bytes)?;
+        Ok((journal, records, strays))
     }
 
     /// Where the migration is.
@@ -191,7 +207,7 @@ impl Journal {
         self.phase
     }
 
-    /// Records a fact. It is durable on return.
+    /// Records a fact. It and everything announced before are durable on return.
     ///
     /// # Errors
     /// [`JournalError::Impossible`] and [`JournalError::NoRoom`]: nothing was written. Any other: what is durable is unknown and
@@ -201,7 +217,39 @@ impl Journal {
             return Err(JournalError::Broken { migration: self.migration.clone() });
         }
         self.append(disk, &Record { at, fact })?;
+        if let Err(source) = disk.sync_data(&self.file) {
+            self.broken = true;
+            let source = DiskError { doing: "sync", path: NAME.into(), source };
+            return Err(JournalError::Disk { migration: self.migration.clone(), source });
+        }
+        self.pending = 0;
         Ok(self.phase)
+    }
+
+    /// Records a fact that need not be durable before the next one that [`Journal::record`] records. A
+    /// process that dies does not take it along; a loss of power may, and then it was never recorded.
+    ///
+    /// # Errors
+    /// As [`Journal::record`].
+    pub fn announce(
+        &mut self,
+        disk: &dyn Disk,
+        at: OffsetDateTime,
+        fact: Fact,
+    ) -> Result<Phase, JournalError> {
+        if self.broken {
+            return Err(JournalError::Broken { migration: self.migration.clone() });
+        }
+        self.append(disk, &Record { at, fact })?;
+        Ok(self.phase)
+    }
+
+    /// Gives back what is allocated and was never used, once no record will follow. What cannot be given
+    /// back takes room and does no harm.
+    pub fn trim(&mut self, disk: &dyn Disk) {
+        if disk.set_len(&self.file, self.end).is_ok() {
+            self.allocated = self.end;
+        }
     }
 
     fn append(&mut self, disk: &dyn Disk, record: &Record) -> Result<(), JournalError> {
@@ -212,10 +260,9 @@ impl Journal {
         if self.end + length + reserve > self.allocated {
             self.allocate(disk, self.end + length + RESERVE * SLOT)?;
         }
-        let (bytes, digest) = slot::encode(self.sequence, &self.migration, &self.previous, &json);
-        let written =
-            write_all_at(disk, &self.file, self.end, &bytes).and_then(|()| disk.sync_data(&self.file));
-        if let Err(source) = written {
+        let place = (self.sequence, self.pending);
+        let (bytes, digest) = slot::encode(place, &self.migration, &self.previous, &json);
+        if let Err(source) = write_all_at(disk, &self.file, self.end, &bytes) {
             self.broken = true;
             let source = DiskError { doing: "write", path: NAME.into(), source };
             return Err(JournalError::Disk { migration: self.migration.clone(), source });
@@ -224,6 +271,7 @@ impl Journal {
         self.sequence += 1;
         self.previous = digest;
         self.end += length;
+        self.pending = self.pending.saturating_add(1);
         Ok(())
     }
 
@@ -237,7 +285,7 @@ impl Journal {
             self.broken = true;
             JournalError::Disk { migration: self.migration.clone(), source: fault("sync", source) }
         })?;
-        self.allocated = size;
+        (self.allocated, self.pending) = (size, 0);
         Ok(())
     }
 
@@ -264,7 +312,6 @@ impl Journal {
             self.end += length;
             records.push(record);
         }
-        self.refuse_hole(bytes)?;
         Ok(records)
     }
 
@@ -289,19 +336,28 @@ impl Journal {
         Ok(Some((record, slot::slots(header.length) * SLOT, digest)))
     }
 
-    /// Behind the last record there may be a torn one, but no whole one that follows it.
-    fn refuse_hole(&self, bytes: &[u8]) -> Result<(), JournalError> {
+    /// Behind the last record there may be a torn one, but none that was written when that one was durable.
+    /// Answers where others of the torn tail lie.
+    fn strays(&self, bytes: &[u8]) -> Result<Vec<u64>, JournalError> {
+        let mut strays = Vec::new();
         let tail = bytes.get(usize::try_from(self.end).unwrap_or(usize::MAX)..).unwrap_or_default();
         for (at, rest) in (0..tail.len()).step_by(4096).map(|at| (at, tail.get(at..).unwrap_or_default())) {
             let Ok(header) = slot::header(rest) else { continue };
             let later = header.migration == self.migration.bits() && header.sequence > self.sequence;
-            if later && slot::body(&header, rest).is_some() {
+            if !later || slot::body(&header, rest).is_none() {
+                continue;
+            }
+            // A journal is trimmed once its last record is durable.
+            let end = self.end + at as u64 + slot::slots(header.length) * SLOT;
+            let durable = header.sequence.saturating_sub(u64::from(header.pending));
+            if durable > self.sequence || end == bytes.len() as u64 {
                 let what =
                     format!("record {} cannot be read although {} can", self.sequence, header.sequence);
                 return Err(self.damaged(self.end + at as u64, what));
             }
+            strays.push(self.end + at as u64);
         }
-        Ok(())
+        Ok(strays)
     }
 
     fn damaged(&self, offset: u64, what: String) -> JournalError {

@@ -3,8 +3,8 @@
 //! | bytes | what |
 //! |---|---|
 //! | 0–3 | `TMPJ` |
-//! | 4–5 | format version, little-endian: 1 |
-//! | 6–7 | zero |
+//! | 4–5 | format version, little-endian: 2 |
+//! | 6–7 | how many records before this one were not known to be durable when it was written, little-endian |
 //! | 8–15 | sequence number from 0, little-endian |
 //! | 16–31 | migration id, big-endian |
 //! | 32–63 | SHA-256 of the record before (header and JSON); zeros for the first |
@@ -19,8 +19,11 @@ use tmp_core::{Digest, MigrationId, digest::Hasher};
 /// The size of a slot in bytes: a page, the unit in which file systems write.
 pub(super) const SLOT: u64 = 4096;
 
-/// The format's version.
-const VERSION: u16 = 1;
+/// The format's version. In version 1 every record was durable before the next was written; it is read still.
+const VERSION: u16 = 2;
+
+/// The version before, whose bytes 6–7 are zero.
+const FIRST: u16 = 1;
 
 const MAGIC: [u8; 4] = *b"TMPJ";
 const HEADER: usize = 72;
@@ -32,6 +35,8 @@ const LONGEST: usize = 1 << 30;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Header {
     pub(super) sequence: u64,
+    /// How many records before this one may be missing although this one can be read.
+    pub(super) pending: u16,
     pub(super) migration: u128,
     pub(super) previous: Digest,
     pub(super) length: usize,
@@ -49,7 +54,7 @@ pub(super) enum NotARecord {
 
 /// The bytes of a record, whole slots, and the digest that the next record carries.
 pub(super) fn encode(
-    sequence: u64,
+    (sequence, pending): (u64, u16),
     migration: &MigrationId,
     previous: &Digest,
     json: &[u8],
@@ -58,7 +63,7 @@ pub(super) fn encode(
     let mut bytes = Vec::with_capacity(usize::try_from(slots * SLOT).unwrap_or_default());
     bytes.extend(MAGIC);
     bytes.extend(VERSION.to_le_bytes());
-    bytes.extend([0, 0]);
+    bytes.extend(pending.to_le_bytes());
     bytes.extend(sequence.to_le_bytes());
     bytes.extend(migration.bits().to_be_bytes());
     bytes.extend(previous.as_bytes());
@@ -83,7 +88,7 @@ pub(super) fn header(slot: &[u8]) -> Result<Header, NotARecord> {
         return Err(NotARecord::Garbage);
     }
     let version = u16::from_le_bytes(fixed(field(4, 6)?)?);
-    if version != VERSION {
+    if version != VERSION && version != FIRST {
         return Err(NotARecord::Version(version));
     }
     let length = u32::from_le_bytes(fixed(field(64, 68)?)?) as usize;
@@ -92,6 +97,7 @@ pub(super) fn header(slot: &[u8]) -> Result<Header, NotARecord> {
     }
     Ok(Header {
         sequence: u64::from_le_bytes(fixed(field(8, 16)?)?),
+        pending: u16::from_le_bytes(fixed(field(6, 8)?)?),
         migration: u128::from_be_bytes(fixed(field(16, 32)?)?),
         previous: Digest::from_bytes(fixed(field(32, 64)?)?),
         length,
@@ -122,22 +128,38 @@ mod tests {
 
     #[test]
     fn the_bytes_of_a_record() {
-        let (bytes, _) = encode(7, &id(), &Digest::of(b"before"), b"{\"a\":1}");
+        let (bytes, _) = encode((7, 2), &id(), &Digest::of(b"before"), b"{\"a\":1}");
         assert_eq!(bytes.len() as u64, SLOT);
         let shown: Vec<_> = bytes[..96].chunks(16).map(tmp_core::hex::encode).collect();
         insta::assert_snapshot!(shown.join("\n"), @"
-        544d504a010000000700000000000000
+        544d504a020002000700000000000000
         0190aaaabbbb7ccc8dddeeeeffff0001
         6db7d803e74f1ffa7d8f5adc0bf95b3e
         15bf4c8373fffadf546227cc6c6742cb
-        07000000786ea9da7b2261223a317d00
+        070000000ec535a37b2261223a317d00
         00000000000000000000000000000000
         ");
     }
 
     #[test]
+    fn a_record_of_version_1_is_read_still() {
+        let bytes: Vec<u8> = "544d504a010000000700000000000000\
+             0190aaaabbbb7ccc8dddeeeeffff0001\
+             6db7d803e74f1ffa7d8f5adc0bf95b3e\
+             15bf4c8373fffadf546227cc6c6742cb\
+             07000000786ea9da7b2261223a317d00"
+            .as_bytes()
+            .chunks(2)
+            .map(|pair| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap())
+            .collect();
+        let header = header(&bytes).unwrap();
+        assert_eq!((header.sequence, header.pending, header.migration), (7, 0, id().bits()));
+        assert_eq!(body(&header, &bytes).unwrap().0, b"{\"a\":1}");
+    }
+
+    #[test]
     fn every_flipped_bit_is_noticed() {
-        let (bytes, _) = encode(7, &id(), &Digest::of(b"before"), b"{\"a\":1}");
+        let (bytes, _) = encode((7, 2), &id(), &Digest::of(b"before"), b"{\"a\":1}");
         let read = |bytes: &[u8]| {
             let header = header(bytes).ok()?;
             body(&header, bytes).map(|(json, digest)| (header, json.to_vec(), digest))
@@ -154,7 +176,7 @@ mod tests {
     #[test]
     fn a_long_record_takes_several_slots() {
         let json = vec![b' '; 10_000];
-        let (bytes, digest) = encode(0, &id(), &Digest::from_bytes([0; 32]), &json);
+        let (bytes, digest) = encode((0, 0), &id(), &Digest::from_bytes([0; 32]), &json);
         assert_eq!(bytes.len() as u64, 3 * SLOT);
         let header = header(&bytes).unwrap();
         assert_eq!(body(&header, &bytes), Some((json.as_slice(), digest)));

@@ -5,7 +5,7 @@ use std::path::Path;
 use camino::{Utf8Path, Utf8PathBuf};
 use tmp_core::{
     ModulePath,
-    database::Database,
+    database::{Database, DatabaseFacts},
     enhancement::{Enhancement, SqlRollback, TransactionMode},
     module::{Content, Kind},
     path::RESERVED,
@@ -14,7 +14,7 @@ use tmp_core::{
 use tmp_disk::{Durability, Tree};
 
 use super::{Normalised, PlanFault, PlanRequest};
-use crate::{drift, left::Left, workplace::Workplace};
+use crate::{drift, past::Past, workplace::Workplace};
 
 /// What a journal record takes besides its operations, generously, in bytes.
 const RECORD: u64 = 4096;
@@ -63,12 +63,15 @@ pub(crate) fn forbidden_paths(root: &Utf8Path, databases: &[Box<dyn Database>]) 
     databases.iter().flat_map(|database| database.files()).filter_map(|file| below(&file)).collect()
 }
 
-/// The one database whose COMMIT will be the commit point.
+/// A database, and what it said of itself a moment ago where it answered.
+pub(super) type Asked = (PlannedDatabase, Option<DatabaseFacts>);
+
+/// The one database whose COMMIT will be the commit point, and what it said of itself.
 pub(super) fn database(
     enhancement: &Enhancement,
     databases: &mut [Box<dyn Database>],
     faults: &mut Vec<PlanFault>,
-) -> Option<PlannedDatabase> {
+) -> Option<Asked> {
     let mut names: Vec<_> = enhancement.sql.iter().map(|change| &change.database).collect();
     names.sort();
     names.dedup();
@@ -92,33 +95,29 @@ pub(super) fn database(
         let message = format!("the enhancement was written for {wanted}, this is {engine}");
         faults.push(PlanFault::new("engine", name, message, "package it for the engine of this site"));
     }
-    let mut notes = Vec::new();
-    match database.inspect() {
-        Ok(facts) => {
-            notes.push(facts.version);
-            notes.extend(facts.notes);
-        }
-        Err(error) => {
-            let help = "the database must answer before a migration is planned";
-            faults.push(PlanFault::new("database", name, crate::text(&error), help));
-        }
+    let inspected = database.inspect();
+    let notes = inspected.iter().flat_map(|facts| std::iter::once(&facts.version).chain(&facts.notes));
+    let notes = notes.cloned().collect();
+    if let Err(error) = &inspected {
+        let help = "the database must answer before a migration is planned";
+        faults.push(PlanFault::new("database", name, crate::text(error), help));
     }
     database.release();
     let mut directories: Vec<_> =
         database.files().iter().filter_map(|file| file.parent().map(Utf8Path::to_owned)).collect();
     directories.sort();
     directories.dedup();
-    Some(PlannedDatabase { name: name.clone(), engine, notes, directories })
+    Some((PlannedDatabase { name: name.clone(), engine, notes, directories }, inspected.ok()))
 }
 
 /// Whether everything that is touched is as TMP last left it.
 pub(super) fn drift(
-    workplace: &Workplace,
+    (workplace, past): (&Workplace, &mut Past),
     (tree, operations): (&Tree, &[Operation]),
-    (planned, databases): (Option<&PlannedDatabase>, &mut [Box<dyn Database>]),
+    (planned, databases): (Option<&Asked>, &mut [Box<dyn Database>]),
     faults: &mut Vec<PlanFault>,
 ) {
-    let left = match Left::read(workplace.disk.as_ref(), &workplace.state, &workplace.target.root) {
+    let left = match past.left(&workplace.target.root) {
         Ok(left) => left,
         Err(error) => {
             let help = "what TMP last left there is not known; see `tmp status`";
@@ -136,10 +135,10 @@ pub(super) fn drift(
             }
         }
     }
-    let database = planned.and_then(|planned| {
+    let database = planned.and_then(|(planned, facts)| {
         let left = left.databases.get(&planned.name)?;
         let database = databases.iter_mut().find(|database| *database.name() == planned.name)?;
-        drift::schema(database.as_mut(), left)
+        drift::schema(database.as_mut(), facts.as_ref(), left)
     });
     found.extend(database);
     for drift in found {
@@ -157,9 +156,7 @@ pub(super) fn needs(
     normalised: &Normalised,
     written: u64,
     steps: &[PlannedStep],
-    databases: &mut [Box<dyn Database>],
-    enhancement: &Enhancement,
-    faults: &mut Vec<PlanFault>,
+    database: Option<&DatabaseFacts>,
 ) -> Needs {
     let mut needs = Needs::default();
     for operation in &normalised.operations {
@@ -174,19 +171,8 @@ pub(super) fn needs(
     }
     needs.journal += RECORD * (16 + 4 * steps.len() as u64);
     needs.archive = normalised.replaced + written;
-    let used = enhancement.sql.first().map(|change| &change.database);
-    for database in databases.iter_mut().filter(|database| Some(database.name()) == used) {
-        match database.inspect() {
-            // The copy beside the archive, and the archive.
-            Ok(facts) => needs.archive += 2 * facts.size,
-            Err(error) if faults.is_empty() => {
-                let help = "the database must answer before a migration is planned";
-                faults.push(PlanFault::new("database", database.name(), crate::text(&error), help));
-            }
-            Err(_) => {}
-        }
-        database.release();
-    }
+    // The copy beside the archive, and the archive.
+    needs.archive += database.map_or(0, |facts| 2 * facts.size);
     needs
 }
 

@@ -24,9 +24,10 @@ use tmp_core::{
 };
 use tmp_disk::Tree;
 
-use crate::{command::CommandPolicy, workplace::Workplace};
+use crate::{command::CommandPolicy, past::Past, workplace::Workplace};
 
 pub(crate) use condition::forbidden_paths;
+pub(crate) use reversal::backward;
 pub use reversal::{ReversalContents, ReversalRequest, plan_reversal, reversal_order};
 pub(crate) use writes::{base, matches_below};
 
@@ -122,7 +123,17 @@ pub fn plan(
     request: &PlanRequest<'_>,
     databases: &mut [Box<dyn Database>],
 ) -> Result<Plan, PlanError> {
-    planned(workplace, request, &Restored::default(), databases, Vec::new())
+    forward(workplace, &mut Past::of(workplace), request, databases)
+}
+
+/// The same with a past that may have been asked before.
+pub(crate) fn forward(
+    workplace: &Workplace,
+    past: &mut Past,
+    request: &PlanRequest<'_>,
+    databases: &mut [Box<dyn Database>],
+) -> Result<Plan, PlanError> {
+    planned((workplace, past), request, &Restored::default(), databases, Vec::new())
 }
 
 /// What a reversal knows besides its enhancement.
@@ -136,7 +147,7 @@ struct Restored {
 
 /// Plans what is asked for, with what already stands in the way.
 fn planned(
-    workplace: &Workplace,
+    (workplace, past): (&Workplace, &mut Past),
     request: &PlanRequest<'_>,
     restored: &Restored,
     databases: &mut [Box<dyn Database>],
@@ -159,7 +170,12 @@ fn planned(
     let steps = steps::checked_part(request, target, &mut faults);
     let (also_archived, written) =
         writes::expand(&tree, enhancement, (&normalised.operations, &target.ignore), &forbidden, &mut faults);
-    condition::drift(workplace, (&tree, &normalised.operations), (database.as_ref(), databases), &mut faults);
+    condition::drift(
+        (workplace, past),
+        (&tree, &normalised.operations),
+        (database.as_ref(), databases),
+        &mut faults,
+    );
     rights::rights(workplace, &tree, &normalised.operations, &also_archived, &mut faults);
     let tree_planned = (target.switch == Switch::Atomic && !normalised.operations.is_empty()).then(|| {
         let operations = normalised.operations.as_slice();
@@ -170,7 +186,8 @@ fn planned(
         let known = whole::Known { operations, written, databases: &forbidden, ignore: &ignore };
         whole::whole(workplace, &tree, &known, &mut faults)
     });
-    let mut needs = condition::needs(&normalised, written, &steps, databases, enhancement, &mut faults);
+    let facts = database.as_ref().and_then(|(_, facts)| facts.as_ref());
+    let mut needs = condition::needs(&normalised, written, &steps, facts);
     if let Some(planned) = &tree_planned {
         needs.staged += planned.copied_bytes + planned.directories * DIRECTORY;
         needs.inodes += planned.directories + planned.copied;
@@ -190,7 +207,7 @@ fn planned(
         enhancement: enhancement.clone(),
         operations: normalised.operations,
         unchanged: normalised.unchanged,
-        database,
+        database: database.map(|(planned, _)| planned),
         steps,
         also_archived,
         tree: tree_planned,

@@ -86,6 +86,15 @@ impl Weak {
         (Arc::new(Self { inner: Arc::new(RealDisk), refuses: Box::new(refuses), mount: None }), now)
     }
 
+    /// A disk that counts the calls whose names begin so.
+    pub(crate) fn counting(begins: &'static str, count: Arc<AtomicU64>) -> Arc<Self> {
+        let refuses = move |call: &str, _| {
+            count.fetch_add(u64::from(call.starts_with(begins)), Ordering::SeqCst);
+            None
+        };
+        Arc::new(Self { inner: Arc::new(RealDisk), refuses: Box::new(refuses), mount: None })
+    }
+
     /// A disk on which a rename takes a microsecond and everything else a second, and the clock that says so.
     pub(crate) fn timed() -> (Arc<Self>, Arc<dyn Clock>) {
         let passed = Arc::new(AtomicU64::new(0));

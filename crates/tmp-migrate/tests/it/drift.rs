@@ -33,7 +33,7 @@ fn migrated() -> Lab {
 
 fn drift(lab: &Lab) -> Vec<Drift> {
     let workplace = lab.workplace(Arc::new(RealDisk));
-    let left = Left::read(workplace.disk.as_ref(), &workplace.state, &workplace.target.root).unwrap();
+    let left = Left::read(&workplace.disk, &workplace.state, &workplace.target.root).unwrap();
     let tree = Tree::open(&workplace.disk, workplace.target.root.as_std_path()).unwrap();
     left.drift(&tree, &mut lab.databases()).unwrap()
 }

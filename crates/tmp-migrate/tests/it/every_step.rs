@@ -2,7 +2,7 @@
 //! every call that changes the disk, once by an error and once by a death. Every time the target is
 //! exactly as it was or exactly as it becomes.
 
-use std::{os::unix::fs::symlink, sync::Arc};
+use std::{fs, os::unix::fs::symlink, sync::Arc};
 
 use crate::common::{Ended, Lab, Seen, assert_same};
 use tmp_core::{
@@ -12,7 +12,8 @@ use tmp_core::{
     outcome::Outcome,
     plan::Switch,
 };
-use tmp_disk::{Fault, FaultDisk, RealDisk};
+use tmp_disk::{Disk, Fault, FaultDisk, RealDisk};
+use tmp_migrate::{Fact, Journal, Record};
 use tmp_testkit::{sqlite, walk};
 
 const TABLES: &str = "
@@ -43,7 +44,7 @@ fn reference(switch: Switch) -> Lab {
     }
     let root = lab.root();
     symlink("app", root.join("bin/current")).unwrap();
-    std::fs::hard_link(root.join("doc/linked"), root.join("doc/also")).unwrap();
+    fs::hard_link(root.join("doc/linked"), root.join("doc/also")).unwrap();
     rustix::fs::setxattr(root.join("bin/app"), "user.note", b"kept", rustix::fs::XattrFlags::empty())
         .unwrap();
     rustix::fs::chmod(root.join("bin/tool"), rustix::fs::Mode::from_bits_truncate(0o4750)).unwrap();
@@ -171,6 +172,73 @@ fn a_death_at_every_effect_by(switch: Switch) {
     let (after, effects) = undisturbed(switch);
     let ends: Vec<End> = points(effects).map(|at| with_fault(switch, Fault::Stop { at }, &after)).collect();
     assert!(ends.contains(&End::Before) && ends.contains(&End::After));
+}
+
+/// Takes from the journal what no sync has covered yet: the facts at its end that were only announced.
+/// Answers how many there were.
+fn lose_announced(lab: &Lab) -> usize {
+    const SLOT: usize = 4096;
+    let Ok(entries) = fs::read_dir(lab.base().join("state/journal")) else { return 0 };
+    let mut lost = 0;
+    for folder in entries.map(|entry| entry.unwrap().path()) {
+        let Ok(id) = folder.file_name().unwrap().to_str().unwrap().parse() else { continue };
+        let (_, mut records) = Journal::read(&RealDisk, &RealDisk.open_root(&folder).unwrap(), &id).unwrap();
+        let slots = |record: &Record| (72 + serde_json::to_vec(record).unwrap().len()).div_ceil(SLOT);
+        let mut bytes = fs::read(folder.join("journal")).unwrap();
+        let announced = |fact: &Fact| match fact {
+            Fact::StepIntent { name, .. } => name.as_str() == "post-image",
+            Fact::Archived { .. }
+            | Fact::Switched
+            | Fact::Applied
+            | Fact::Checking
+            | Fact::StepDone { .. } => true,
+            Fact::Committed { .. } => lab.enhancement.modules.is_empty(),
+            _ => false,
+        };
+        while records.pop_if(|record| announced(&record.fact)).is_some() {
+            lost += 1;
+        }
+        let durable: usize = records.iter().map(slots).sum();
+        bytes[durable * SLOT..].fill(0);
+        fs::write(folder.join("journal"), bytes).unwrap();
+    }
+    lost
+}
+
+/// Dies at each of these effects, loses what was only announced, recovers.
+fn without_power(make: fn() -> Lab, every: usize) {
+    let mut sound = make();
+    let counting = Arc::new(FaultDisk::new(Arc::new(RealDisk), Fault::None));
+    assert!(matches!(sound.migrate_on(counting.clone()).unwrap(), Outcome::Committed { .. }));
+    let after = sound.seen();
+    let (mut lost, mut ends) = (0, Vec::new());
+    for at in points(counting.effects()).step_by(every) {
+        let what = format!("dead at {at}");
+        let mut lab = make();
+        let before = lab.seen();
+        drop(lab.migrate_on(Arc::new(FaultDisk::new(Arc::new(RealDisk), Fault::Stop { at }))));
+        lost += lose_announced(&lab);
+        lab.recover();
+        ends.push(before_or_after(&before, &after, &lab.seen(), &what));
+        assert!(lab.recover().is_none(), "{what}: nothing is left to recover");
+        assert_eq!(lab.leftovers(), [""; 0], "{what}");
+    }
+    assert!(lost > 10, "{lost}");
+    assert!(ends.contains(&End::Before) && ends.contains(&End::After));
+}
+
+#[test]
+fn a_loss_of_power_may_take_what_was_only_announced() {
+    without_power(|| reference(Switch::Files), 3);
+    without_power(|| reference(Switch::Atomic), 7);
+    without_power(
+        || {
+            let mut lab = Lab::with_database(TABLES);
+            lab.sql("010", "create table fee(id int);", Some("drop table fee;"), None);
+            lab
+        },
+        1,
+    );
 }
 
 #[test]

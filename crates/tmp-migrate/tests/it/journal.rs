@@ -140,6 +140,63 @@ fn a_torn_tail_is_overwritten_by_the_next_record() {
     assert_eq!((phase, &records[3].fact), (Phase::RollingBack, &fact));
 }
 
+/// BEGIN, then a fact that was announced or recorded, then one that was recorded; and where the second lies.
+fn announced(first: bool) -> (Place, Dir, MigrationId, u64) {
+    let place = Place::new();
+    let dir = open_dir(place.0.path());
+    let id = MigrationId::from_bits(7);
+    let at = OffsetDateTime::UNIX_EPOCH;
+    let mut journal = Journal::create(&RealDisk, &dir, &id, 1 << 16, at, &begin()).unwrap();
+    let archived = Fact::Archived { snapshot: tmp_archive::SnapshotId::from_bits(1) };
+    if first {
+        journal.announce(&RealDisk, at, archived).unwrap();
+    } else {
+        journal.record(&RealDisk, at, archived).unwrap();
+    }
+    let prepared = facts().into_iter().find(|fact| matches!(fact, Fact::Prepared(_))).unwrap();
+    journal.record(&RealDisk, at, prepared).unwrap();
+    (place, dir, id, SLOT as u64)
+}
+
+fn lose(place: &Place, at: u64) {
+    use std::os::unix::fs::FileExt as _;
+    let file = fs::OpenOptions::new().write(true).open(place.path()).unwrap();
+    file.write_all_at(&[0; SLOT], at).unwrap();
+}
+
+#[test]
+fn what_was_only_announced_may_be_lost_with_what_was_not_durable_after_it() {
+    let (place, dir, id, at) = announced(true);
+    assert_eq!(Journal::read(&RealDisk, &dir, &id).unwrap().0, Phase::Prepared);
+    lose(&place, at);
+    let (phase, records) = Journal::read(&RealDisk, &dir, &id).unwrap();
+    assert_eq!((phase, records.len()), (Phase::Planned, 1), "power was lost before the sync");
+    // What is written next must not be followed by what is left of the torn tail.
+    let (mut journal, _) = Journal::open(&RealDisk, &dir, &id).unwrap();
+    let back = Fact::RollingBack { cause: "torn".into() };
+    journal.record(&RealDisk, OffsetDateTime::UNIX_EPOCH, back).unwrap();
+    let (phase, records) = Journal::read(&RealDisk, &dir, &id).unwrap();
+    assert_eq!((phase, records.len()), (Phase::RollingBack, 2));
+}
+
+#[test]
+fn in_a_journal_that_is_over_nothing_may_be_missing() {
+    let (place, dir, id, at) = announced(true);
+    let (mut journal, _) = Journal::open(&RealDisk, &dir, &id).unwrap();
+    journal.trim(&RealDisk);
+    assert_eq!(fs::metadata(place.path()).unwrap().len(), 3 * at, "what was never used is given back");
+    lose(&place, at);
+    assert!(matches!(Journal::read(&RealDisk, &dir, &id), Err(JournalError::Damaged { .. })));
+}
+
+#[test]
+fn what_was_recorded_may_not_be_missing() {
+    let (place, dir, id, at) = announced(false);
+    lose(&place, at);
+    assert!(matches!(Journal::read(&RealDisk, &dir, &id), Err(JournalError::Damaged { .. })));
+    assert!(matches!(Journal::open(&RealDisk, &dir, &id), Err(JournalError::Damaged { .. })));
+}
+
 #[test]
 fn a_damaged_record_before_a_sound_one_is_refused() {
     let (written, _) = whole_run(true);
@@ -229,9 +286,9 @@ fn begin() -> Fact {
 fn another_version_and_another_migration_are_refused() {
     let (written, place) = small();
     let mut bytes = written.bytes.clone();
-    bytes[SLOT + 4] = 2;
+    bytes[SLOT + 4] = 3;
     let error = place.read(&bytes, &written.id).unwrap_err();
-    assert!(matches!(error, JournalError::Version { version: 2, .. }), "{error}");
+    assert!(matches!(error, JournalError::Version { version: 3, .. }), "{error}");
     let other = MigrationId::from_bits(0x0190_aaaa_bbbb_7ccc_8ddd_eeee_ffff_0002);
     let error = place.read(&written.bytes, &other).unwrap_err();
     assert!(matches!(error, JournalError::Damaged { .. }), "{error}");

@@ -30,4 +30,5 @@ mod rehearse;
 mod reversal;
 mod rights;
 mod staging;
+mod syncs;
 mod tampered;

@@ -313,7 +313,7 @@ fn what_builds_on_it_goes_first() {
     }
     let order = |lab: &Lab, id: &MigrationId| -> Vec<String> {
         let order = reversal_order(&lab.workplace(Arc::new(RealDisk)), id).unwrap();
-        order.iter().map(|plan| plan.enhancement.id.to_string()).collect()
+        order.iter().map(|plan| plan.enhancement.to_string()).collect()
     };
     assert_eq!(order(&lab, &ids[1]), ["four", "three", "two"]);
     // The first made the directory that all others put something into.

@@ -1,6 +1,9 @@
 //! What a database holds, as comparable digests. The format is in docs/format/fingerprint.md.
 
-use std::collections::BTreeMap;
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, HashMap},
+};
 
 use rusqlite::Connection;
 use tmp_core::{
@@ -45,12 +48,43 @@ pub(super) fn schema(connection: &Connection) -> rusqlite::Result<BTreeMap<Strin
         let (kind, name, table): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
         let sql: Option<String> = row.get(3)?;
         let (key, digest) = match sql {
-            Some(sql) => (format!("{kind} {name}"), digest(&canonical::definition(&sql))),
+            Some(sql) => (format!("{kind} {name}"), definition(sql)),
             None => automatic_index(connection, &name, &table)?,
         };
         objects.insert(key, digest);
     }
     Ok(objects)
+}
+
+thread_local! {
+    static KNOWN: RefCell<Known> = RefCell::default();
+}
+
+/// The digest of a definition. It says nothing but what its text says, and most definitions are the same
+/// from one migration to the next: it is worked out once for each text.
+fn definition(sql: String) -> Digest {
+    KNOWN.with_borrow_mut(|known| {
+        if let Some(digest) = known.digests.get(&sql) {
+            return *digest;
+        }
+        let digest = digest(&canonical::definition(&sql));
+        if known.bytes + sql.len() > MOST_KNOWN {
+            *known = Known::default();
+        }
+        known.bytes += sql.len();
+        known.digests.insert(sql, digest);
+        digest
+    })
+}
+
+/// The most bytes of definitions that are remembered.
+const MOST_KNOWN: usize = 8 << 20;
+
+/// Definitions whose digests are known.
+#[derive(Default)]
+struct Known {
+    digests: HashMap<String, Digest>,
+    bytes: usize,
 }
 
 fn digest(definition: &[u8]) -> Digest {

@@ -26,6 +26,7 @@ use crate::{
     engine::{ExportedObject, Memory},
     folder::Folder,
     history::{self, HistoryError},
+    past::Past,
     workplace::Workplace,
 };
 
@@ -75,9 +76,19 @@ pub fn plan_reversal(
     request: &ReversalRequest<'_>,
     databases: &mut [Box<dyn Database>],
 ) -> Result<(Plan, ReversalContents), PlanError> {
+    backward(workplace, &mut Past::of(workplace), request, databases)
+}
+
+/// The same with a past that may have been asked before.
+pub(crate) fn backward(
+    workplace: &Workplace,
+    past: &mut Past,
+    request: &ReversalRequest<'_>,
+    databases: &mut [Box<dyn Database>],
+) -> Result<(Plan, ReversalContents), PlanError> {
     let one = |fault| PlanError { faults: vec![fault] };
     let reversed = read(workplace, request.migration).map_err(one)?;
-    let mut faults = order::built_on(workplace, &reversed.plan).map_err(one)?;
+    let mut faults = order::built_on(past, &reversed.plan).map_err(one)?;
     let mut contents = ReversalContents::new(&reversed.archive, &reversed.snapshot);
     let back = modules::back(&reversed.plan, &reversed.snapshot, &mut faults);
     let found = (&mut contents, &mut faults);
@@ -110,7 +121,7 @@ pub fn plan_reversal(
         utilities: request.utilities,
         steps: &[],
     };
-    let plan = planned(workplace, &wanted, &restored, databases, faults)?;
+    let plan = planned((workplace, past), &wanted, &restored, databases, faults)?;
     Ok((plan, contents))
 }
 
