@@ -20,12 +20,18 @@ const WORKERS: usize = 2;
 
 /// Runs the matrix; fails when a point is violated.
 pub(crate) fn run(words: &[String]) -> Done {
-    let flags = Arguments::new(words, &["--long", "--write"], &["--seed", "--sample", "--point"])?;
+    let flags =
+        Arguments::new(words, &["--long", "--write", "--atomic"], &["--seed", "--sample", "--point"])?;
+    let switch = if flags.has("--atomic") { "atomic" } else { "files" };
+    if flags.has("--write") && flags.has("--atomic") {
+        return Err("the page is of modules that are switched one by one".into());
+    }
     let seed = flags.number("--seed").unwrap_or(1);
     let tmp = shell::build_tmp()?;
     let scratch = tempfile::tempdir()?;
-    let workers =
-        (0..WORKERS).map(|number| prepare(&tmp, scratch.path(), number)).collect::<Done<Vec<_>>>()?;
+    let workers = (0..WORKERS)
+        .map(|number| prepare(&tmp, scratch.path(), (number, switch)))
+        .collect::<Done<Vec<_>>>()?;
     let Some(first) = workers.first() else { return Err("there is no worker".into()) };
     let calls = first.calls().to_vec();
     if workers.iter().any(|worker| worker.calls() != calls) {
@@ -64,10 +70,10 @@ pub(crate) fn run(words: &[String]) -> Done {
     }
 }
 
-fn prepare(tmp: &Path, scratch: &Path, number: usize) -> Done<Matrix> {
+fn prepare(tmp: &Path, scratch: &Path, (number, switch): (usize, &str)) -> Done<Matrix> {
     let folder = scratch.join(format!("worker-{number}"));
     fs::create_dir(&folder)?;
-    Ok(Matrix::prepare(tmp, &folder)?)
+    Ok(Matrix::prepare(tmp, &folder, switch)?)
 }
 
 fn with(numbers: &[u64], action: impl Fn(u64) -> Action) -> Vec<Point> {

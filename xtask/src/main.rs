@@ -18,6 +18,7 @@ cargo xtask tidy     the house rules that a script can check
 cargo xtask crash    the crash matrix: the reference migration killed before every call that changes something
                      --long also torn writes, errors and many double kills   --seed N   --sample N so many points
                      --point K only this kill   --write keep the result in docs/crash-matrix.md
+                     --atomic with the whole tree exchanged by one rename
 cargo xtask case     consecutive releases of seven real projects, with SQL; the result goes to docs/cases.md   --seed N
 cargo xtask bench    the workloads W1 to W9 side by side with the tools people use today; takes hours, and root
                      --only W4   --runs N (5)   --patience SECONDS (60) for a quiet machine before each run

@@ -37,6 +37,7 @@ pub(crate) fn workplace(config: &Config, site: &Site) -> Workplace {
             url: site.url.clone(),
             ignore: site.ignore.clone(),
             ephemeral: site.ephemeral,
+            switch: site.switch,
         },
         state: config.state.value.clone(),
         disk: disk(),
@@ -104,6 +105,10 @@ pub(crate) fn stopped(error: EngineError) -> Failure {
         EngineError::NotReady { .. } => (Exit::PreCheck, "nothing was changed; see `tmp doctor`"),
         EngineError::Unresolved { .. } => {
             (Exit::RollbackFailed, "the target stays blocked; put it right and resolve again")
+        }
+        EngineError::NoExchange { .. } => {
+            let help = "put the root on ext4, XFS or btrfs, or write `switch: files` for the site";
+            return Failure::caused(Exit::PreCheck, error).rule("atomic-exchange").help(help);
         }
         _ => (Exit::Error, "what was reached is in the journal; `tmp recover` settles it"),
     };

@@ -1,5 +1,7 @@
 //! The rules of `tmp.yaml`, of the command line and of plans, for `tmp explain`.
 
+pub(crate) mod atomic;
+
 use tmp_trigger::Rule;
 
 /// What is refused until a release does it.

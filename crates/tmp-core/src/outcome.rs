@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{MigrationId, Phase, database::Undone};
+use crate::{MigrationId, Phase, database::Undone, plan::Switch};
 
 /// How a migration, or its recovery, ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,8 +70,12 @@ pub struct Report {
     pub modules: u64,
     /// Transactional SQL changes that the plan runs.
     pub sql_changes: u64,
-    /// Time from the first visible change to the last, in microseconds; `None` where none became
-    /// visible, or another process saw the beginning.
+    /// How the modules were switched.
+    #[serde(default)]
+    pub switch: Switch,
+    /// Time from the first visible change to the last, in microseconds: around the renames, or the one rename
+    /// of a whole tree, and with a database until it has committed. `None` where none became visible, or
+    /// another process saw the beginning.
     pub mixture_us: Option<u64>,
     /// Time the database was locked, in microseconds.
     pub locked_us: Option<u64>,

@@ -1,6 +1,8 @@
 //! The validated, ordered steps of one migration. A plan is made before anything changes, shown to
 //! people, copied into the journal's folder and executed from there. Format: `docs/format/plan.md`.
 
+use std::fmt;
+
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
@@ -42,6 +44,9 @@ pub struct Plan {
     pub steps: Vec<PlannedStep>,
     /// What the archive holds beside the operations' paths: paths that batch steps write.
     pub also_archived: Vec<ModulePath>,
+    /// The next tree, where the whole tree is exchanged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tree: Option<PlannedTree>,
     /// What it takes.
     pub needs: Needs,
     /// What a person should know before it runs.
@@ -133,9 +138,57 @@ pub struct Target {
     /// Whether the root may lie on a file system that does not survive a power loss.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub ephemeral: bool,
+    /// How modules are switched.
+    #[serde(default, skip_serializing_if = "Switch::is_files")]
+    pub switch: Switch,
 }
 
-/// One switch of one path, and everything below it.
+/// How the modules of a site are switched.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Switch {
+    /// One by one.
+    #[default]
+    Files,
+    /// All at once: the whole tree is exchanged with its next state by one rename.
+    Atomic,
+}
+
+impl Switch {
+    /// Whether it is the one that formats leave out.
+    pub const fn is_files(&self) -> bool {
+        matches!(self, Self::Files)
+    }
+}
+
+impl fmt::Display for Switch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Files => "files",
+            Self::Atomic => "atomic",
+        })
+    }
+}
+
+/// What the next state of a tree that is exchanged as a whole is made of, besides what the operations
+/// stage.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlannedTree {
+    /// Directories that are made anew.
+    pub directories: u64,
+    /// Names of files and symlinks that do not change and get a second name.
+    pub linked: u64,
+    /// The bytes of those, which are copied only where a second name cannot be given.
+    pub linked_bytes: u64,
+    /// Files that get an inode of their own, because their mode changes or a batch step writes them.
+    pub copied: u64,
+    /// The bytes of those.
+    pub copied_bytes: u64,
+}
+
+/// One switch of one path, and everything below it. Where the whole tree is exchanged, what its next state
+/// differs in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Operation {

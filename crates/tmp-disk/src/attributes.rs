@@ -5,12 +5,22 @@ use std::io;
 use tmp_core::module::{Attributes, Kind};
 
 use crate::{
-    disk::{At, Disk},
+    disk::{At, Disk, Stat},
     error::DiskError,
 };
 
 /// Labels that the running security module gives and does not let go: they can be changed, not removed.
 const LABELS: [&[u8]; 2] = [b"security.selinux", b"security.SMACK64"];
+
+/// The attributes of what stands at `at`, of which `stat` was told, in the form in which they are set.
+///
+/// # Errors
+/// They cannot be read.
+pub fn attributes_of(disk: &dyn Disk, at: At<'_>, stat: &Stat) -> Result<Attributes, DiskError> {
+    let xattrs = disk.xattrs(at).map_err(DiskError::at("read the extended attributes of", at.name))?;
+    let Stat { mode, uid, gid, mtime, .. } = *stat;
+    Ok(Attributes { mode, uid, gid, mtime, xattrs })
+}
 
 /// Makes the attributes of what stands at `at` exactly these: owner, then mode, then extended
 /// attributes, then modification time, because each may disturb those after it (a change of owner

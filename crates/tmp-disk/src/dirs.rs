@@ -18,7 +18,12 @@ use crate::{
 ///
 /// # Errors
 /// Something else stands there, a symlink or a mount point included; or it cannot be made durable.
-pub fn create_dir_durably(disk: &dyn Disk, parent: &Dir, name: &str, mode: Mode) -> Result<Dir, DiskError> {
+pub fn create_dir_durably(
+    disk: &dyn Disk,
+    parent: &Dir,
+    name: &(impl AsRef<OsStr> + ?Sized),
+    mode: Mode,
+) -> Result<Dir, DiskError> {
     create_component(disk, parent, name.as_ref(), mode)
 }
 

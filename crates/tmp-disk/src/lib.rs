@@ -19,6 +19,7 @@ mod clock;
 mod component;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+mod copy;
 mod dirs;
 pub mod disk;
 mod error;
@@ -33,9 +34,10 @@ mod sim;
 mod tree;
 mod write;
 
-pub use attributes::set_attributes;
+pub use attributes::{attributes_of, set_attributes};
 pub use barrier::Barrier;
 pub use clock::SystemClock;
+pub use copy::copy_new;
 pub use dirs::{create_dir_durably, ensure_dirs};
 pub use disk::{
     At, Dir, Disk, Durability, Extent, FileSystem, Identity, Lock, OpenFile, Rename, Right, Sharing, Stat,

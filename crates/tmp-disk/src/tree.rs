@@ -1,7 +1,7 @@
 //! Confined access below the root of a system.
 
 use std::{
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -47,6 +47,15 @@ impl Tree {
     pub fn open(disk: &Arc<dyn Disk>, root: &Path) -> Result<Self, DiskError> {
         let dir = disk.open_root(root).map_err(DiskError::at("open the root", root))?;
         Ok(Self { disk: Arc::clone(disk), root: dir, path: root.to_owned() })
+    }
+
+    /// Holds the directory at `name` in `parent` open; `path` is where that is, for messages.
+    ///
+    /// # Errors
+    /// It is not there, is no directory but perhaps a symlink to one, or lies on another mount.
+    pub fn below(disk: &Arc<dyn Disk>, parent: &Dir, name: &OsStr, path: &Path) -> Result<Self, DiskError> {
+        let dir = disk.open_dir(parent, name).map_err(DiskError::at("open the root", path))?;
+        Ok(Self { disk: Arc::clone(disk), root: dir, path: path.to_owned() })
     }
 
     /// The disk it lies on.

@@ -7,7 +7,8 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use tmp_archive::SnapshotId;
 use tmp_core::{
-    Digest, EnhancementId, EnvironmentName, MigrationId, Phase, Revision, SiteName, SystemName, plan::Plan,
+    Digest, EnhancementId, EnvironmentName, MigrationId, Phase, Revision, SiteName, SystemName,
+    plan::{Plan, Switch},
 };
 use tmp_disk::{Dir, Disk, DiskError};
 
@@ -53,6 +54,10 @@ pub struct MigrationSummary {
     pub undo_failure: Option<String>,
     /// What is right all the same, if it did.
     pub intact: Option<String>,
+    /// How its modules were switched.
+    pub switch: Switch,
+    /// How long old and new modules could be seen together, in microseconds; of a migration that committed.
+    pub mixture_us: Option<u64>,
     /// The snapshot that was made before.
     pub snapshot: Option<SnapshotId>,
     /// What a person should know that changed no outcome.
@@ -175,6 +180,8 @@ pub(crate) fn summary(plan: &Plan, phase: Phase, records: &[Record]) -> Migratio
         cause: memory.cause,
         undo_failure: memory.undo_failure,
         intact: memory.intact,
+        switch: plan.target.switch,
+        mixture_us: memory.mixture_us,
         snapshot: memory.snapshot,
         findings: memory.findings,
     }

@@ -43,7 +43,7 @@ pub use engine::{Engine, EngineError, Found, Interrupted, OpenError, Opened, Par
 pub use folder::FolderError;
 pub use history::{History, HistoryError, MigrationSummary, Unreadable, history, log};
 pub use holder::{Holder, holder};
-pub use journal::{Fact, Journal, JournalError, PreparedOperation, PreparedSite, Record};
+pub use journal::{Fact, Journal, JournalError, PreparedOperation, PreparedSite, PreparedTree, Record};
 pub use left::{Left, LeftDatabase, LeftModule};
 pub use past::Past;
 pub use planner::{

@@ -64,13 +64,13 @@ pub enum Verdict {
 
 impl Matrix {
     /// Builds the reference system and enhancement below `scratch`, packages it and lets it migrate three
-    /// times undisturbed.
+    /// times undisturbed. `switch` is that setting of the site: `files` or `atomic`.
     ///
     /// # Errors
     /// `scratch` is not empty or cannot be written, `tmp` fails, the state after is not the one the
     /// enhancement describes, or the three migrations do not make the same calls.
-    pub fn prepare(tmp: &Path, scratch: &Path) -> io::Result<Self> {
-        let scene = Scene::build(tmp, scratch)?;
+    pub fn prepare(tmp: &Path, scratch: &Path, switch: &str) -> io::Result<Self> {
+        let scene = Scene::build(tmp, scratch, switch)?;
         let before = State::of(&scene)?;
         let mut runs = Vec::new();
         let mut after = None;

@@ -10,6 +10,7 @@ use super::{
 use crate::Done;
 
 const OURS: &str = "tmp run";
+const ATOMIC: &str = "tmp run, switch: atomic";
 const BACK: &str = "tmp run, refused by its check and rolled back";
 const REVERSE: &str = "tmp reverse";
 const RSYNC: &str = "rsync -a --delete + sync -f";
@@ -62,11 +63,11 @@ pub(super) fn run(setting: &Setting) -> Done<Section> {
 /// W5.
 pub(super) fn mixture(setting: &Setting) -> Done<Section> {
     prepare(setting)?;
-    let cases: Vec<_> = tools()
-        .into_iter()
-        .filter(|case| case.name != FLIP && case.name != OSTREE)
-        .map(Case::watched)
-        .collect();
+    let mut cases: Vec<_> = tools();
+    cases.retain(|case| case.name != FLIP && case.name != OSTREE);
+    let atomic = format!("{}; sed -i 's/work: .tmp-work/&, switch: atomic/' $M/tmp.yaml", site());
+    cases.insert(1, Case::ours(ATOMIC, RUN).fresh().before(&atomic).after(SAME));
+    let cases: Vec<_> = cases.into_iter().map(Case::watched).collect();
     let mut rows = measure(setting, &cases, |_| Ok(()))?;
     let seen = |sample: &Sample| sample.mixture;
     let goals = vec![
@@ -76,11 +77,27 @@ pub(super) fn mixture(setting: &Setting) -> Done<Section> {
             median(&rows, "rsync -a --delete", seen),
             0.02,
         ),
-        Goal::ratio("reported, of rsync's", reported(&rows), median(&rows, "rsync -a --delete", seen), 0.02),
+        Goal::ratio(
+            "reported, of rsync's",
+            reported(&rows, OURS),
+            median(&rows, "rsync -a --delete", seen),
+            0.02,
+        ),
+        Goal::ratio(
+            "reported with switch: atomic, of rsync's",
+            reported(&rows, ATOMIC),
+            median(&rows, "rsync -a --delete", seen),
+            0.02,
+        ),
     ];
     rows.retain(|row| !matches!(row.outcome, Outcome::Missing(_)));
-    let reported = reported(&rows).map_or(String::new(), |seconds| {
-        format!(" TMP itself reports {:.2} ms, from the journal's clock around the switch.", seconds * 1e3)
+    let reported = reported(&rows, OURS).zip(reported(&rows, ATOMIC)).map_or(String::new(), |(files, atomic)| {
+        format!(
+            " TMP itself reports {:.2} ms, and {:.3} ms for the one rename of a whole tree, from the journal's clock around \
+             the switch.",
+            files * 1e3,
+            atomic * 1e3
+        )
     });
     let note = format!(
         "The time from the first to the last change that inotify sees in the directories of the target (names that come and \
@@ -91,8 +108,8 @@ pub(super) fn mixture(setting: &Setting) -> Done<Section> {
 }
 
 /// The median of what TMP reports as mixture, in seconds.
-fn reported(rows: &[Row]) -> Option<f64> {
-    median(rows, OURS, |sample| {
+fn reported(rows: &[Row], name: &str) -> Option<f64> {
+    median(rows, name, |sample| {
         let (_, rest) = sample.said.split_once("mixture_us=")?;
         Some(rest.trim().parse::<f64>().ok()? / 1e6)
     })
@@ -109,12 +126,16 @@ fn site() -> String {
     format!("{SITE} cp -a $OLD $M/target; site target .tmp-work $M")
 }
 
+/// The last line that it says is kept: the mixture out of its report.
+const RUN: &str = "$TMP --config $M/tmp.yaml --json run $R/next.trigger --now --reason bench | tee $M/report.json; \
+                   grep -o '\"mixture_us\": *[0-9]*' $M/report.json | tail -n 1 | sed 's/.*: */mixture_us=/'";
+/// The new release is there.
+const SAME: &str = "[ -z \"$(diff -rq --no-dereference $NEW $M/target)\" ]";
 const FLIP: &str = "cp -a + flip of a symlink + sync -f";
 const OSTREE: &str = "ostree checkout of links + flip + sync -f";
 
 /// Everybody's way to the new release.
 fn tools() -> Vec<Case> {
-    let same = "[ -z \"$(diff -rq --no-dereference $NEW $M/target)\" ]";
     let old = "cp -a $OLD $M/target";
     let rsync = "rsync -a --delete $NEW/ $M/target/";
     let git = "export GIT_DIR=$M/git GIT_WORK_TREE=$M/target; cd $M/target;";
@@ -129,27 +150,24 @@ fn tools() -> Vec<Case> {
     let ostree_before = "ostree --repo=$M/ostree init --mode=bare-user-only; for tree in $OLD $NEW; do ostree --repo=$M/ostree commit \
                          --disable-fsync -b $(basename $(dirname $tree) | tr -d =) -s x --tree=dir=$tree; done";
     let new_branch = "$(basename $(dirname $NEW) | tr -d =)";
-    // The last line that it says is kept: the mixture out of its report.
-    let ours = "$TMP --config $M/tmp.yaml --json run $R/next.trigger --now --reason bench | tee $M/report.json; \
-                grep -o '\"mixture_us\": *[0-9]*' $M/report.json | tail -n 1 | sed 's/.*: */mixture_us=/'";
     let cases = vec![
-        Case::ours(OURS, ours).before(&site()).after(same),
-        Case::peer("rsync", "rsync -a --delete", rsync).before(old).after(same),
-        Case::peer("rsync", RSYNC, &format!("{rsync}; sync -f $M")).before(old).after(same),
+        Case::ours(OURS, RUN).before(&site()).after(SAME),
+        Case::peer("rsync", "rsync -a --delete", rsync).before(old).after(SAME),
+        Case::peer("rsync", RSYNC, &format!("{rsync}; sync -f $M")).before(old).after(SAME),
         Case::peer("rsync", "rsync -a --delete --fsync + sync -f", &format!("{rsync} --fsync; sync -f $M"))
             .before(old)
-            .after(same),
+            .after(SAME),
         Case::peer(
             "rsync",
             "rsync -a --delete --backup-dir + sync -f",
             &format!("{rsync} --backup --backup-dir=$M/kept; sync -f $M"),
         )
         .before(old)
-        .after(same),
-        Case::peer("git", "git checkout", &checkout).before(&git_before).after(same),
+        .after(SAME),
+        Case::peer("git", "git checkout", &checkout).before(&git_before).after(SAME),
         Case::peer("git", "git checkout + sync -f", &format!("{checkout}; sync -f $M"))
             .before(&git_before)
-            .after(same),
+            .after(SAME),
         Case::peer("true", FLIP, &format!("cp -a $NEW $M/second; sync -f $M; set -- second; {flip}")).before(old),
         Case::peer(
             "ostree",
@@ -157,7 +175,7 @@ fn tools() -> Vec<Case> {
             &format!("ostree --repo=$M/ostree checkout -H {new_branch} $M/second; sync -f $M; set -- second; {flip}"),
         )
         .before(ostree_before),
-        Case::peer("ansible-playbook", "Ansible, synchronize", ansible).before(old).after(same).most(3),
+        Case::peer("ansible-playbook", "Ansible, synchronize", ansible).before(old).after(SAME).most(3),
     ];
     cases.into_iter().map(Case::fresh).collect()
 }

@@ -2,7 +2,8 @@
 //!
 //! By inotify on every directory that is there at the start: names that come and go and content that is written. The
 //! time is taken when the event is read, every tenth of a millisecond. What happens in a directory after it was moved
-//! away is not seen by users of the tree, and not counted.
+//! away is not seen by users of the tree, and not counted. That the root itself is moved is one change: another tree
+//! stands there.
 
 use std::{
     collections::BTreeMap,
@@ -55,8 +56,8 @@ impl Watch {
             watched.insert(number, directory);
         }
         let ended = Arc::new(AtomicBool::new(false));
-        let stop = Arc::clone(&ended);
-        Ok(Self { ended, watcher: thread::spawn(move || read(&events, &watched, &stop)) })
+        let (root, stop) = (root.to_owned(), Arc::clone(&ended));
+        Ok(Self { ended, watcher: thread::spawn(move || read(&events, (&root, &watched), &stop)) })
     }
 
     /// Seconds between the first and the last change; `None` where nothing was seen.
@@ -68,7 +69,11 @@ impl Watch {
 }
 
 /// Reads until it is told to stop and nothing is left.
-fn read(events: &OwnedFd, watched: &BTreeMap<i32, PathBuf>, stop: &AtomicBool) -> Option<(Instant, Instant)> {
+fn read(
+    events: &OwnedFd,
+    (root, watched): (&Path, &BTreeMap<i32, PathBuf>),
+    stop: &AtomicBool,
+) -> Option<(Instant, Instant)> {
     let mut seen = None;
     let mut moved: Vec<&Path> = Vec::new();
     let mut buffer = vec![MaybeUninit::uninit(); 1 << 16];
@@ -78,12 +83,15 @@ fn read(events: &OwnedFd, watched: &BTreeMap<i32, PathBuf>, stop: &AtomicBool) -
         match reader.next() {
             Ok(event) => {
                 let directory = watched.get(&event.wd());
-                if event.events().contains(ReadFlags::MOVE_SELF) {
-                    moved.extend(directory.map(PathBuf::as_path));
-                } else if directory.is_some_and(|path| !moved.iter().any(|moved| path.starts_with(moved))) {
+                let is_move = event.events().contains(ReadFlags::MOVE_SELF);
+                let counts = |path: &PathBuf| {
+                    (!is_move || path == root) && !moved.iter().any(|moved| path.starts_with(moved))
+                };
+                if directory.is_some_and(counts) {
                     let now = Instant::now();
                     seen = Some((seen.map_or(now, |(first, _)| first), now));
                 }
+                moved.extend(directory.map(PathBuf::as_path).filter(|_| is_move));
             }
             Err(Errno::INTR) => {}
             Err(_) if last_time => return seen,
@@ -94,6 +102,8 @@ fn read(events: &OwnedFd, watched: &BTreeMap<i32, PathBuf>, stop: &AtomicBool) -
 
 #[cfg(test)]
 mod tests {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+
     use super::*;
 
     #[test]
@@ -115,5 +125,13 @@ mod tests {
         fs::remove_file(elsewhere.path().join("in/two")).unwrap();
         let seconds = watch.stop().unwrap().unwrap();
         assert!(seconds < 0.015, "what was moved away is no longer seen: {seconds}");
+        let (old, new) = (elsewhere.path().join("tree"), elsewhere.path().join("other"));
+        fs::create_dir(&old).unwrap();
+        fs::create_dir(&new).unwrap();
+        let watch = Watch::start(&old).unwrap();
+        renameat_with(CWD, &old, CWD, &new, RenameFlags::EXCHANGE).unwrap();
+        thread::sleep(Duration::from_millis(20));
+        fs::write(new.join("file"), "").unwrap();
+        assert_eq!(watch.stop().unwrap(), Some(0.0), "a tree that is exchanged is one change");
     }
 }

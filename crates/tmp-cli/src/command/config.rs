@@ -2,6 +2,7 @@
 
 use camino::Utf8PathBuf;
 use serde::Serialize;
+use tmp_core::plan::Switch;
 use tmp_migrate::CommandPolicy;
 
 use crate::{
@@ -69,6 +70,9 @@ impl Report for Shown {
             }
             if !site.ignore.is_empty() {
                 push!(text, "  ignore   {}\n", site.ignore.join(", "));
+            }
+            if site.switch == Switch::Atomic {
+                text += "  switch   atomic\n";
             }
             if site.ephemeral {
                 text += "  ephemeral\n";

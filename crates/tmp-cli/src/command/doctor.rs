@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, ffi::OsStr, path::Path};
 
 use camino::Utf8Path;
 use serde::Serialize;
+use tmp_core::plan::Switch;
 use tmp_disk::{At, Dir, Disk, Durability, Tree, probe};
 use tmp_migrate::{History, MigrationSummary, Utility, rehearse::leftovers};
 
@@ -189,7 +190,7 @@ impl Examination {
         }
         match disk.open_root(Path::new(&site.work)) {
             Ok(work) if settled => {
-                self.probe(&about, tree, &work, site.ephemeral);
+                self.probe(&about, tree, &work, site);
                 self.leftovers(&about, disk, &work);
             }
             Ok(_) => self.warn(&about, "not probed while a migration is open".into()),
@@ -197,10 +198,13 @@ impl Examination {
         }
     }
 
-    fn probe(&mut self, about: &str, tree: &Tree, work: &Dir, ephemeral: bool) {
-        match probe(tree, work, ephemeral) {
+    fn probe(&mut self, about: &str, tree: &Tree, work: &Dir, site: &Site) {
+        match probe(tree, work, site.ephemeral) {
             Ok(found) if found.exchange => {
                 self.ok(about, "every operation works here, the exchange of names too".into());
+            }
+            Ok(_) if site.switch == Switch::Atomic => {
+                self.fault(about, "names cannot be exchanged here, which `switch: atomic` needs".into());
             }
             Ok(_) => {
                 self.warn(

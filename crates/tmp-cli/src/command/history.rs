@@ -47,7 +47,10 @@ impl Report for Past {
             "no migrations\n".into()
         } else {
             let rows = self.migrations.iter().map(row);
-            render::table(["STARTED", "MIGRATION", "ENHANCEMENT", "SITE", "STATUS"], rows)
+            render::table(
+                ["STARTED", "MIGRATION", "ENHANCEMENT", "SITE", "SWITCH", "MIXTURE", "STATUS"],
+                rows,
+            )
         };
         for summary in &self.migrations {
             if let Some(cause) = &summary.cause {
@@ -69,12 +72,14 @@ impl Report for Past {
     }
 }
 
-fn row(summary: &MigrationSummary) -> [String; 5] {
+fn row(summary: &MigrationSummary) -> [String; 7] {
     [
         render::instant(summary.started),
         summary.id.to_string(),
         format!("{} r{}", summary.enhancement, summary.revision),
         format!("{}/{}/{}", summary.system, summary.environment, summary.site),
+        summary.switch.to_string(),
+        summary.mixture_us.map_or("-".into(), render::microseconds),
         render::standing(summary).to_owned(),
     ]
 }

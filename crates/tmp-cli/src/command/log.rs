@@ -126,6 +126,7 @@ fn details(fact: &Fact, plan: &Plan) -> String {
     match fact {
         Fact::Begin { pid, .. } => format!("process {pid}"),
         Fact::Archived { snapshot } => format!("snapshot {snapshot}"),
+        Fact::Prepared(site) if site.tree.is_some() => "the next tree staged".into(),
         Fact::Prepared(site) => {
             format!("{} staged or parked", render::count(site.operations.len() as u64, "operation"))
         }

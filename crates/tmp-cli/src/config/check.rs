@@ -72,6 +72,7 @@ struct Place {
     root: Utf8PathBuf,
     work: Utf8PathBuf,
     databases: BTreeMap<String, Utf8PathBuf>,
+    switch: Switch,
 }
 
 impl Check<'_> {
@@ -124,17 +125,13 @@ impl Check<'_> {
                 let file = files::join(self.folder, database.sqlite.as_deref()?.as_ref());
                 Some((name.to_string(), files::real(&file)))
             });
-            let databases = databases.collect();
-            places.push(Place { at, root: files::real(&root), work: files::real(&work), databases });
+            let (databases, switch) = (databases.collect(), site.switch);
+            places.push(Place { at, root: files::real(&root), work: files::real(&work), databases, switch });
         }
     }
 
     fn site(&mut self, at: &FieldPath, site: &Site) {
         self.not_yet(at, "quiet", site.quiet, "measures of low use do");
-        if site.switch == Switch::Atomic {
-            let message = "trees cannot be switched as a whole: that does not exist yet".to_owned();
-            self.wrong(&rules::NOT_YET, &at.field("switch"), message, "write `switch: files`");
-        }
         for (field, text) in [("root", Some(&site.root)), ("work", site.work.as_ref())] {
             if text.is_some_and(String::is_empty) {
                 let message = "the path is empty".to_owned();
@@ -185,8 +182,27 @@ impl Check<'_> {
                 let message = format!("the work directory {} holds the root", place.work);
                 self.wrong(&rules::NESTED, &place.at.field("work"), message, "put it beside the root");
             }
+            if place.switch == Switch::Atomic {
+                self.exchanged(place);
+            }
         }
         self.apart(places);
+    }
+
+    /// A tree that is exchanged as a whole holds nothing but modules.
+    fn exchanged(&mut self, place: &Place) {
+        if place.work == place.root.join(RESERVED) {
+            let message =
+                format!("the work directory {} lies in the tree that would be exchanged", place.work);
+            let help =
+                "name a `root` that is no mount itself, so that it lies beside it, or write `switch: files`";
+            self.wrong(&rules::atomic::OWN, &place.at.field("switch"), message, help);
+        }
+        for (name, file) in place.databases.iter().filter(|(_, file)| file.starts_with(&place.root)) {
+            let message = format!("the database {file} lies in the tree that would be exchanged under it");
+            let help = "keep it outside of the root, or write `switch: files`";
+            self.wrong(&rules::atomic::DATABASE, &place.at.field("databases").field(name), message, help);
+        }
     }
 
     /// No two sites share a tree, a work directory or a database.

@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, fmt, io::Read as _};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Serialize, Serializer};
-use tmp_core::{DatabaseName, EnvironmentName, SiteName, SystemName};
+use tmp_core::{DatabaseName, EnvironmentName, SiteName, SystemName, plan::Switch};
 use tmp_migrate::{CommandPolicy, Utility};
 use tmp_trigger::document::{Document, LONGEST};
 
@@ -99,6 +99,8 @@ pub(crate) struct Site {
     pub(crate) url: Option<String>,
     /// Globs of live data below the root.
     pub(crate) ignore: Vec<String>,
+    /// How modules are switched.
+    pub(crate) switch: Switch,
     /// Whether the root may lie on a file system that forgets.
     pub(crate) ephemeral: bool,
 }

@@ -91,6 +91,7 @@ fn site_of(
         databases: databases.collect(),
         url: written.url,
         ignore: ignore.to_vec(),
+        switch: written.switch.into(),
         ephemeral: written.ephemeral,
     }
 }

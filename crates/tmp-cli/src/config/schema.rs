@@ -141,7 +141,7 @@ pub(crate) struct Site {
     /// The address that stands for `{site.url}` in checks.
     #[serde(default)]
     pub(crate) url: Option<String>,
-    /// How modules are switched.
+    /// How modules are switched: one by one, or the whole tree at once.
     #[serde(default)]
     pub(crate) switch: Switch,
     /// Whether the root may lie on a file system that does not survive a power loss.
@@ -170,11 +170,21 @@ pub(crate) struct Database {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Switch {
-    /// One by one.
+    /// One by one, each by one rename.
     #[default]
     Files,
-    /// As a whole tree. Not in this release.
+    /// All at once: the whole tree is exchanged with what it becomes by one rename. For trees that hold nothing
+    /// but modules: no live data, no database.
     Atomic,
+}
+
+impl From<Switch> for tmp_core::plan::Switch {
+    fn from(switch: Switch) -> Self {
+        match switch {
+            Switch::Files => Self::Files,
+            Switch::Atomic => Self::Atomic,
+        }
+    }
 }
 
 /// Something that later releases read. It is refused here: a window that is not kept would be a lie.

@@ -82,7 +82,11 @@ pub(crate) fn milliseconds(ms: u64) -> String {
 
 /// A duration in microseconds.
 pub(crate) fn microseconds(us: u64) -> String {
-    if us < 10_000 { format!("{}.{} ms", us / 1000, us % 1000 / 100) } else { milliseconds(us / 1000) }
+    match us {
+        0..1_000 => format!("{us} µs"),
+        1_000..10_000 => format!("{}.{} ms", us / 1000, us % 1000 / 100),
+        _ => milliseconds(us / 1000),
+    }
 }
 
 /// An instant, to the second, in UTC.
@@ -130,7 +134,8 @@ mod tests {
         assert_eq!(milliseconds(999), "999 ms");
         assert_eq!(milliseconds(1_250), "1.2 s");
         assert_eq!(milliseconds(61_000), "1 min 1 s");
-        assert_eq!(microseconds(640), "0.6 ms");
+        assert_eq!(microseconds(640), "640 µs");
+        assert_eq!(microseconds(6_400), "6.4 ms");
         assert_eq!(count(1, "module") + &count(2, "module"), "1 module2 modules");
         assert_eq!(instant(OffsetDateTime::UNIX_EPOCH), "1970-01-01 00:00:00Z");
     }

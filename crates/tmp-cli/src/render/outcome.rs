@@ -4,6 +4,7 @@ use serde::Serialize;
 use tmp_core::{
     Phase,
     outcome::{Comparison, DatabaseComparison, Outcome, Report as Figures},
+    plan::Switch,
 };
 
 use super::{count, microseconds, milliseconds};
@@ -115,9 +116,13 @@ fn figures(report: &Figures) -> String {
         count(report.sql_changes, "SQL change")
     );
     if let Some(mixture) = report.mixture_us {
+        let how = match report.switch {
+            Switch::Files => "",
+            Switch::Atomic => "; the whole tree was exchanged by one rename",
+        };
         push!(
             text,
-            "  mixture     {} in which old and new modules could be seen together\n",
+            "  mixture     {} in which old and new modules could be seen together{how}\n",
             microseconds(mixture)
         );
     }

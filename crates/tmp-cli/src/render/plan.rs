@@ -2,7 +2,7 @@
 
 use camino::Utf8PathBuf;
 use serde::Serialize;
-use tmp_core::plan::Plan;
+use tmp_core::plan::{Plan, Switch};
 
 use super::{
     bytes, count,
@@ -76,11 +76,23 @@ impl Report for PlanView {
     }
 }
 
+/// How the modules will be switched.
+fn switch(plan: &Plan) -> String {
+    let modules = count(plan.modules(), "module");
+    match (plan.target.switch, &plan.tree) {
+        (Switch::Atomic, Some(_)) => {
+            format!("atomic: one rename exchanges the whole tree, and with it {modules}")
+        }
+        (Switch::Files, _) if !plan.operations.is_empty() => format!("files: {modules}, one after the other"),
+        (Switch::Atomic | Switch::Files, _) => "nothing: no module changes".into(),
+    }
+}
+
 impl PlanView {
     fn head(&self) -> String {
         let (enhancement, target) = (&self.plan.enhancement, &self.plan.target);
         let mut text = format!(
-            "{} r{}: {}\n  at       {}/{}/{}, {}\n  payload  {}\n",
+            "{} r{}: {}\n  at       {}/{}/{}, {}\n  payload  {}\n  switch   {}\n",
             enhancement.id,
             enhancement.revision,
             enhancement.title,
@@ -88,7 +100,8 @@ impl PlanView {
             target.environment,
             target.site,
             target.root,
-            self.plan.provenance.payload
+            self.plan.provenance.payload,
+            switch(&self.plan)
         );
         if let Some(environment) = &self.packaged_for {
             push!(text, "  note     packaged for {environment}; shown here, not to be run here\n");

@@ -4,7 +4,7 @@ use serde::Serialize;
 use tmp_core::{
     enhancement::{Command, ControlObject, Enhancement, Probe, SqlChange, SqlRollback, TransactionMode},
     module::Kind,
-    plan::{Action, Operation, Plan, PlannedStep, StepWork, UtilityCommands},
+    plan::{Action, Operation, Plan, PlannedStep, PlannedTree, StepWork, UtilityCommands},
 };
 
 use super::{bytes, count, milliseconds};
@@ -25,9 +25,13 @@ fn line(what: impl Into<String>, way_back: impl Into<String>) -> Line {
 /// Every step in order. `archive` is where archives are kept.
 pub(crate) fn lines(plan: &Plan, archive: &str) -> Vec<Line> {
     let mut lines = vec![archiving(plan, archive), staging(plan)];
+    lines.extend(plan.tree.as_ref().map(next_tree));
     let shared = |change: &&SqlChange| change.transaction == TransactionMode::Shared;
     lines.extend(plan.enhancement.sql.iter().filter(shared).map(|change| transactional(plan, change)));
-    lines.extend(plan.operations.iter().map(switching));
+    match &plan.tree {
+        Some(_) => lines.push(exchanging(plan)),
+        None => lines.extend(plan.operations.iter().map(switching)),
+    }
     lines.push(line(commit_point(plan), "before this point a failure or a crash leaves no trace of it; after it everything above is taken back in the opposite order, and compared with the archive"));
     lines.extend(plan.steps.iter().map(|step| checked(&plan.enhancement, step)));
     lines.push(line(
@@ -77,6 +81,38 @@ fn staging(plan: &Plan) -> Line {
     line(
         format!("stage {} in {count} in {}", bytes(plan.needs.staged), plan.target.work),
         "removed from the work directory",
+    )
+}
+
+fn next_tree(tree: &PlannedTree) -> Line {
+    let directories = match tree.directories {
+        1 => "1 directory".into(),
+        several => format!("{several} directories"),
+    };
+    let mut what = format!(
+        "make the whole next tree: {directories} anew, {} of what does not change linked ({}, not copied)",
+        count(tree.linked, "name"),
+        bytes(tree.linked_bytes)
+    );
+    if tree.copied > 0 {
+        push!(
+            what,
+            ", {} that may change in place copied ({})",
+            count(tree.copied, "file"),
+            bytes(tree.copied_bytes)
+        );
+    }
+    line(what, "removed from the work directory")
+}
+
+fn exchanging(plan: &Plan) -> Line {
+    line(
+        format!(
+            "exchange {} with the next tree by one rename: {} at once",
+            plan.target.root,
+            count(plan.modules(), "module")
+        ),
+        "the old tree, parked, is exchanged back by one rename",
     )
 }
 

@@ -38,7 +38,7 @@ systems:
       window: nightly
       sites:
         one: {root: model, databases: {main: {postgres: {url_env: X}}, other: {}}}
-        two: {root: model/inner, work: model/inner/work, switch: atomic}
+        two: {root: model/inner, work: model/inner/work, switch: atomic, quiet: {}}
 ",
     );
     let failed = place.ends(3, &["status"]);

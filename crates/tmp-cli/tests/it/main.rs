@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests build their own trees")]
 
 mod archive;
+mod atomic;
 mod author;
 mod config;
 mod demo;

@@ -144,7 +144,9 @@ pub(crate) fn settings(place: &Place) -> insta::Settings {
     settings.add_filter(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "[INSTANT]");
     settings.add_filter(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ", "[INSTANT]");
     settings.add_filter(r"\d+ min \d+ s\b", "[TIME]");
-    settings.add_filter(r"\b\d+(\.\d)? m?s\b", "[TIME]");
+    settings.add_filter(r"\b\d+(\.\d)? [mµ]?s\b", "[TIME]");
+    // What is padded to a column is as wide as its times are.
+    settings.add_filter(r"\[TIME\] {2,}", "[TIME]  ");
     settings.add_filter(r"_(ms|us)\x22:\d+", r#"_$1":[TIME]"#);
     settings.add_filter(r"inode \d+", "inode [INODE]");
     settings.add_filter(r"process \d+", "process [PID]");

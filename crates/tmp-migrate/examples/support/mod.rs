@@ -14,7 +14,7 @@ use tmp_core::{
     contents::{Contents, Visitor},
     enhancement::{self, Enhancement, Script},
     module::{Change, Content, ItemKind, ModuleChange},
-    plan::{Provenance, Target},
+    plan::{Provenance, Switch, Target},
 };
 use tmp_disk::{RealDisk, SystemClock};
 use tmp_migrate::Workplace;
@@ -34,6 +34,7 @@ pub(crate) fn workplace(dir: &Path) -> Done<Workplace> {
         url: None,
         ignore: Vec::new(),
         ephemeral: true, // the temporary directory may be in memory
+        switch: Switch::Files,
     };
     let clock = Arc::new(SystemClock::new());
     Ok(Workplace { target, state: base.join("state"), disk: Arc::new(RealDisk), clock })

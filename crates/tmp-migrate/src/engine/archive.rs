@@ -25,7 +25,7 @@ const COPY: &str = "database-copy";
 impl Run<'_, '_> {
     /// Archives, verifies, records. Answers what was seen of the target just before.
     pub(super) fn archive(&mut self) -> Result<Sight, Trouble> {
-        let seen = sight::sight(&self.site.tree, self.plan)?;
+        let seen = sight::sight(&self.tree, self.plan)?;
         self.snapshot(SnapshotId::from_bits(self.migration().bits()))?;
         Ok(seen)
     }
@@ -56,7 +56,7 @@ impl Run<'_, '_> {
             environment: target.environment,
             site: target.site.clone(),
             made: self.site.clock().now(),
-            tree: &self.site.tree,
+            tree: &self.tree,
             paths: &paths,
             databases: database.as_slice(),
         };

@@ -1,25 +1,26 @@
 //! The atomic part: from the archive to the commit point. A crash anywhere in it leaves the target
 //! exactly as it was or exactly as it becomes.
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use tmp_core::{
     contents::Contents,
     database::{DatabaseError, Fingerprint, Marker, Settled, SqlText},
     enhancement::{SqlChange, TransactionMode},
     event::Work,
-    module::Kind,
+    module::{Kind, Timestamp},
     plan::Action,
 };
-use tmp_disk::{At, DiskError};
+use tmp_disk::{At, Dir, DiskError};
 
 use super::{
     error::Trouble,
     run::Run,
     sight::{self, Sight},
+    site::TREE,
     times::Times,
 };
-use crate::journal::{Fact, PreparedOperation, PreparedSite};
+use crate::journal::{Fact, PreparedOperation, PreparedSite, PreparedTree};
 
 /// How often the archive is made again because somebody writes to the database meanwhile.
 const ARCHIVE_AGAIN: usize = 3;
@@ -30,15 +31,17 @@ type Fingerprints = (Option<Fingerprint>, Option<Fingerprint>);
 impl Run<'_, '_> {
     /// Archives, stages, runs the SQL, switches, commits. On success the commit point has passed.
     pub(super) fn atomic_part(&mut self, contents: &dyn Contents, times: Times) -> Result<(), Trouble> {
-        let seen = self.archive()?;
-        if self.has_modules() {
-            self.stage(contents)?;
-        }
-        let prepared = self.prepare(&seen, times)?;
+        let archived = self.archive()?;
+        let seen = if self.has_modules() { self.stage(contents, &archived)? } else { None };
+        let prepared = self.prepare(&archived, times)?;
         self.record(Fact::Prepared(Box::new(prepared.clone())))?;
         let locked = self.site.clock().elapsed();
         let (before, after) = self.sql(prepared.marker.as_ref())?;
-        if let Some(path) = sight::changed(&seen, &sight::sight(&self.site.tree, self.plan)?) {
+        let changed = match &seen {
+            Some(seen) => sight::changed(seen, &sight::whole(self.disk(), self.tree.root())?),
+            None => sight::changed(&archived, &sight::sight(&self.tree, self.plan)?),
+        };
+        if let Some(path) = changed {
             return Err(Trouble::TurnBack(format!(
                 "{path} was changed by somebody else after it was archived"
             )));
@@ -86,20 +89,37 @@ impl Run<'_, '_> {
                 return Err(Trouble::TurnBack(text));
             }
             if let Action::SetMode { from, .. } = operation.action
-                && self.site.tree.stat(&operation.path)?.is_none_or(|stat| stat.mode != from)
+                && self.tree.stat(&operation.path)?.is_none_or(|stat| stat.mode != from)
             {
                 let text = format!("{} was changed by somebody else after it was planned", operation.path);
                 return Err(Trouble::TurnBack(text));
             }
             operations.push(PreparedOperation { staged: slot.map(|stat| stat.identity), parked });
         }
+        let tree = match (&slots, times.parent) {
+            (Some(slots), Some(parent)) => Some(self.prepared_tree(slots, parent)?),
+            _ => None,
+        };
         Ok(PreparedSite {
-            operations,
+            operations: if tree.is_some() { Vec::new() } else { operations },
+            tree,
             directories: times.directories,
             database_directories: times.database_directories,
             exchange: self.site.capabilities.exchange,
             marker: self.plan.database.as_ref().map(|_| self.marker()),
         })
+    }
+
+    /// The two trees that will be exchanged, where they are.
+    fn prepared_tree(&self, slots: &Dir, parent: Timestamp) -> Result<PreparedTree, DiskError> {
+        let identity = |at: At<'_>, shown: &str| {
+            let stat =
+                self.disk().stat(at).and_then(|stat| stat.ok_or_else(|| io::ErrorKind::NotFound.into()));
+            stat.map(|stat| stat.identity).map_err(DiskError::at("look at", shown))
+        };
+        let parked = identity(At::itself(self.tree.root()), "the root")?;
+        let staged = identity(At::new(slots, TREE), "the next tree")?;
+        Ok(PreparedTree { parked, staged, parent })
     }
 
     fn marker(&self) -> Marker {

@@ -244,7 +244,7 @@ impl Run<'_, '_> {
     /// Gives directories the modification times they had: those of the tree, and those that hold the
     /// database's files.
     fn restore_times(&mut self) -> Result<(), Stuck> {
-        let Some(PreparedSite { directories, database_directories, .. }) = self.memory.prepared.clone()
+        let Some(PreparedSite { directories, database_directories, tree, .. }) = self.memory.prepared.clone()
         else {
             return Ok(());
         };
@@ -260,13 +260,16 @@ impl Run<'_, '_> {
         };
         for (path, mtime) in &directories {
             match path {
-                None => set(At::itself(self.site.tree.root()), *mtime, "the root")?,
+                None => set(At::itself(self.tree.root()), *mtime, "the root")?,
                 Some(path) => {
-                    if let Some(place) = self.site.tree.locate(path)? {
+                    if let Some(place) = self.tree.locate(path)? {
                         set(place.at(), *mtime, path.as_str())?;
                     }
                 }
             }
+        }
+        if let (Some(home), Some(tree)) = (&self.home, tree.filter(|_| self.memory.switching)) {
+            set(At::itself(&home.place.dir), tree.parent, "the directory of the root")?;
         }
         for (path, mtime) in &database_directories {
             let dir = disk.open_root(Path::new(path)).map_err(DiskError::at("open", path))?;
@@ -274,7 +277,7 @@ impl Run<'_, '_> {
             disk.sync_dir(&dir)
                 .map_err(|source| EngineError::Sync { source: DiskError::at("sync", path)(source) })?;
         }
-        disk.sync_all(self.site.tree.root())
+        disk.sync_all(self.tree.root())
             .map_err(|source| EngineError::Sync { source: DiskError::at("sync", "the root")(source) })?;
         Ok(())
     }

@@ -224,7 +224,7 @@ impl Run<'_, '_> {
 
     fn observed(&self, path: &ModulePath) -> Result<Option<Observed>, String> {
         let text = |error: DiskError| crate::text(&error);
-        match self.site.tree.locate(path).map_err(text)? {
+        match self.tree.locate(path).map_err(text)? {
             Some(place) => observe(self.disk(), place.at()).map_err(text),
             None => Ok(None),
         }

@@ -13,14 +13,17 @@ use tmp_core::{
     module::{Content, Kind, Timestamp},
     plan::{Action, Operation, Plan},
 };
-use tmp_disk::{At, Dir, Disk, DiskError, ObservedContent, Rename, create_dir_durably, observe, remove_tree};
+use tmp_disk::{
+    At, Dir, Disk, DiskError, ObservedContent, Rename, Tree, create_dir_durably, observe, remove_tree,
+};
 
 use super::{
     error::{EngineError, OpenError},
     memory::{Memory, kept_finding},
+    parked::{Parked, kept_of_tree},
     replay::replay,
     run::Run,
-    site::{Site, garbage, kept, slots},
+    site::{Site, TREE, garbage, kept, slots},
 };
 use crate::journal::Fact;
 
@@ -36,15 +39,15 @@ impl Run<'_, '_> {
                     "the archive of this migration cannot be read: {}",
                     crate::text(&error)
                 ));
-                empty(self.site, self.plan, &|_, _, _| Ok(true))
+                empty(self.site, self.plan, &|_, _, _| Ok(true), &|dir| self.parked(dir, None))
             }
             Some(Ok(snapshot)) => {
                 let changed = |slots: &Dir, slot: &str, operation: &Operation| {
                     parked_changed(self.disk(), slots, slot, operation, &snapshot)
                 };
-                empty(self.site, self.plan, &changed)
+                empty(self.site, self.plan, &changed, &|dir| self.parked(dir, Some(&snapshot)))
             }
-            None => empty(self.site, self.plan, &|_, _, _| Ok(false)),
+            None => empty(self.site, self.plan, &|_, _, _| Ok(false), &|dir| self.parked(dir, None)),
         };
         let kept = kept.map_err(|source| EngineError::UndoInterrupted { source })?;
         for path in &kept {
@@ -55,10 +58,16 @@ impl Run<'_, '_> {
         Ok(())
     }
 
+    /// Keeps what must not be lost of the old tree.
+    fn parked(&self, dir: &Dir, snapshot: Option<&Snapshot>) -> Result<(), DiskError> {
+        let parked = Parked::new(&self.tree, self.plan, dir, snapshot)?;
+        parked.keep(self.site, &parked.of_old()?)
+    }
+
     /// Removes what was staged by a migration that rolled back. What cannot be removed now goes when
     /// the engine is opened next.
     pub(super) fn clean_up_after_rollback(&mut self) {
-        match empty_after_rollback(self.site, self.plan, &self.memory) {
+        match empty_after_rollback(self.site, &self.tree, self.plan, &self.memory) {
             Ok(kept) => kept.iter().for_each(|path| self.finding(kept_finding(path))),
             Err(error) => {
                 self.finding(format!("the work directory is not empty yet: {}", crate::text(&error)));
@@ -86,7 +95,9 @@ pub(super) fn sweep(site: &Site) -> Result<(), OpenError> {
         let replayed = replay(site, &id)?;
         let plan = replayed.folder.plan(site.disk(), &replayed.records)?;
         match replayed.phase() {
-            Phase::RolledBack => drop(empty_after_rollback(site, &plan, &Memory::of(&replayed.records))?),
+            Phase::RolledBack => {
+                drop(empty_after_rollback(site, &site.tree, &plan, &Memory::of(&replayed.records))?);
+            }
             // A person settled it: whatever lies there is theirs to look at.
             Phase::Resolved => set_aside(site, &id)?,
             _ => {}
@@ -96,20 +107,42 @@ pub(super) fn sweep(site: &Site) -> Result<(), OpenError> {
 }
 
 /// What was staged is somebody's to change only once it was all there and could be switched.
-fn empty_after_rollback(site: &Site, plan: &Plan, memory: &Memory) -> Result<Vec<String>, DiskError> {
+fn empty_after_rollback(
+    site: &Site,
+    live: &Tree,
+    plan: &Plan,
+    memory: &Memory,
+) -> Result<Vec<String>, DiskError> {
     let exposed = memory.prepared.is_some();
-    empty(site, plan, &|slots, slot, operation| {
+    let changed = |slots: &Dir, slot: &str, operation: &Operation| {
         Ok(exposed && staged_changed(site.disk(), slots, slot, operation)?)
-    })
+    };
+    let tree = |dir: &Dir| {
+        if !exposed {
+            return Ok(());
+        }
+        let snapshot = memory.snapshot.and_then(|id| site.archive.read(&id).ok());
+        let parked = Parked::new(live, plan, dir, snapshot.as_ref())?;
+        parked.keep(site, &parked.of_next()?)
+    };
+    empty(site, plan, &changed, &tree)
 }
 
 /// Whether what lies in a slot was changed by somebody.
 type Changed<'a> = dyn Fn(&Dir, &str, &Operation) -> Result<bool, DiskError> + 'a;
 
+/// Keeps what must not be lost of the tree in this directory.
+type KeepOfTree<'a> = dyn Fn(&Dir) -> Result<(), DiskError> + 'a;
+
 /// Moves what was changed aside, then removes the rest. The folder of slots gets another name first,
 /// durably, so that a crash while it is being removed cannot be taken for a migration in progress.
 /// Answers the paths of all that is kept, by this call or by one before it.
-fn empty(site: &Site, plan: &Plan, changed: &Changed<'_>) -> Result<Vec<String>, DiskError> {
+fn empty(
+    site: &Site,
+    plan: &Plan,
+    changed: &Changed<'_>,
+    keep_of_tree: &KeepOfTree<'_>,
+) -> Result<Vec<String>, DiskError> {
     let disk = site.disk();
     let (slots_name, garbage_name) = (slots(&plan.migration), garbage(&plan.migration));
     let at = At::new(&site.work, &slots_name);
@@ -123,6 +156,9 @@ fn empty(site: &Site, plan: &Plan, changed: &Changed<'_>) -> Result<Vec<String>,
                     keep(site, &plan.migration, &slots, &slot)?;
                 }
             }
+        }
+        if disk.stat(At::new(&slots, TREE)).map_err(DiskError::at("look at", TREE))?.is_some() {
+            keep_of_tree(&disk.open_dir(&slots, TREE.as_ref()).map_err(DiskError::at("open", TREE))?)?;
         }
         disk.rename(at, At::new(&site.work, &garbage_name), Rename::NoReplace)
             .and_then(|()| disk.sync_dir(&site.work))
@@ -143,7 +179,12 @@ fn kept_paths(site: &Site, plan: &Plan) -> Result<Vec<String>, DiskError> {
     let slots = disk.list(&dir).map_err(DiskError::at("list", &name))?;
     let index = |slot: &OsString| slot.to_str()?.trim_end_matches(".old").parse::<usize>().ok();
     let operations: BTreeSet<usize> = slots.iter().filter_map(index).collect();
-    Ok(operations.iter().filter_map(|index| Some(plan.operations.get(*index)?.path.to_string())).collect())
+    let path = |index: &usize| Some(plan.operations.get(*index)?.path.to_string());
+    let mut paths: Vec<String> = operations.iter().filter_map(path).collect();
+    if slots.iter().any(|name| name == TREE) {
+        paths.extend(kept_of_tree(disk, &dir)?);
+    }
+    Ok(paths)
 }
 
 fn keep(site: &Site, migration: &MigrationId, slots: &Dir, slot: &str) -> Result<(), DiskError> {
@@ -164,7 +205,7 @@ fn set_aside(site: &Site, migration: &MigrationId) -> Result<(), DiskError> {
 }
 
 /// What can be seen of a thing without reading it.
-type Shape = (Kind, u64, Option<Timestamp>);
+pub(super) type Shape = (Kind, u64, Option<Timestamp>);
 
 /// Whether a parked module differs from what was archived, by type, size and modification time.
 fn parked_changed(
@@ -181,18 +222,27 @@ fn parked_changed(
         .entries
         .range(top.clone()..)
         .take_while(|(path, _)| path.is_within(&top))
-        .filter_map(|(path, entry)| Some((path.clone(), shape(entry)?)))
+        .filter_map(|(path, entry)| Some((path.clone(), archived_shape(entry)?)))
         .collect();
     Ok(found != archived)
 }
 
-fn shape(entry: &Entry) -> Option<Shape> {
+pub(super) fn archived_shape(entry: &Entry) -> Option<Shape> {
     match entry {
         Entry::Absent => None,
         Entry::File(file) => Some((Kind::File, file.content.size, Some(file.attributes.mtime))),
         // Its time says no more than the names in it.
         Entry::Directory { .. } => Some((Kind::Directory, 0, None)),
         Entry::Symlink { target, .. } => Some((Kind::Symlink, target.len() as u64, None)),
+    }
+}
+
+/// The shape of what stands somewhere.
+pub(super) const fn shape_of(kind: Kind, size: u64, mtime: Timestamp) -> Shape {
+    match kind {
+        Kind::File => (kind, size, Some(mtime)),
+        Kind::Symlink => (kind, size, None),
+        kind => (kind, 0, None),
     }
 }
 
@@ -206,11 +256,6 @@ fn shapes(
     let Some(stat) = disk.stat(At { dir, name }).map_err(DiskError::at("look at", name))? else {
         return Ok(());
     };
-    let shape = match stat.kind {
-        Kind::File => (Kind::File, stat.size, Some(stat.mtime)),
-        Kind::Symlink => (Kind::Symlink, stat.size, None),
-        kind => (kind, 0, None),
-    };
     if stat.kind == Kind::Directory {
         let below = disk.open_dir(dir, name).map_err(DiskError::at("open", name))?;
         for name in disk.list(&below).map_err(DiskError::at("list", name))? {
@@ -219,7 +264,7 @@ fn shapes(
             shapes(disk, &below, &name, child, found)?;
         }
     }
-    found.insert(path, shape);
+    found.insert(path, shape_of(stat.kind, stat.size, stat.mtime));
     Ok(())
 }
 

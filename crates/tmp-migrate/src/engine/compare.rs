@@ -1,6 +1,6 @@
 //! The proof of a rollback: everything the plan touches, compared with the archive.
 
-use tmp_archive::Difference;
+use tmp_archive::{ArchiveError, Difference, Facet, SnapshotId};
 use tmp_core::{
     event::Work,
     outcome::{Comparison, DatabaseComparison},
@@ -19,7 +19,7 @@ impl Run<'_, '_> {
         let mut comparison = Comparison { database, ..Comparison::default() };
         let Some(snapshot) = self.memory.snapshot else { return Ok(comparison) };
         comparison.modules = self.site.archive.read(&snapshot)?.entries.len() as u64;
-        let differences = self.site.archive.compare(&snapshot, &self.site.tree)?;
+        let differences = self.differences(&snapshot)?;
         let wrote = self.batch_began();
         let (foreign, wrong): (Vec<&Difference>, Vec<&Difference>) = differences
             .iter()
@@ -40,6 +40,16 @@ impl Run<'_, '_> {
         Ok(comparison)
     }
 
+    /// In what the target differs from the archive. While the next tree stands in the work directory, it has a
+    /// name of every file that does not change: those are TMP's.
+    pub(super) fn differences(&self, snapshot: &SnapshotId) -> Result<Vec<Difference>, ArchiveError> {
+        let mut differences = self.site.archive.compare(snapshot, &self.tree)?;
+        if self.home.is_some() {
+            differences.retain(|difference| difference.facet != Facet::OutsideLinks);
+        }
+        Ok(differences)
+    }
+
     fn batch_began(&self) -> bool {
         let mut steps = self.memory.started.iter().filter_map(|step| self.plan.steps.get(*step));
         steps.any(|step| matches!(step.work, StepWork::Batch { .. }))
@@ -52,13 +62,13 @@ impl Run<'_, '_> {
         for (path, mtime) in &prepared.directories {
             let (stat, shown) = match path {
                 None => {
-                    let at = At::itself(self.site.tree.root());
+                    let at = At::itself(self.tree.root());
                     (
                         self.disk().stat(at).map_err(DiskError::at("look at", "the root"))?,
                         "the root".to_owned(),
                     )
                 }
-                Some(path) => (self.site.tree.stat(path)?, path.to_string()),
+                Some(path) => (self.tree.stat(path)?, path.to_string()),
             };
             compared += 1;
             if stat.is_none_or(|stat| stat.mtime != *mtime) {

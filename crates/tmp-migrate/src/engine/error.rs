@@ -64,6 +64,13 @@ pub enum EngineError {
         /// What the database said.
         source: DatabaseError,
     },
+    /// The plan exchanges the whole tree, and this file system cannot exchange names. The migration never
+    /// began: nothing was touched.
+    #[error("{file_system} cannot exchange two directories in one rename, which `switch: atomic` needs")]
+    NoExchange {
+        /// The type of file system.
+        file_system: String,
+    },
     /// The plan is for another target than the engine's.
     #[error("the plan is for another target")]
     OtherTarget,

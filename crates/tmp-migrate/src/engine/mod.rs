@@ -2,8 +2,10 @@
 //!
 //! * [`open`]: the lock, and whether a migration is open. [`site`]: what an open engine holds.
 //! * [`run`]: one migration in progress; [`memory`]: what its journal says so far.
-//! * Forward, in the order of the protocol: [`archive`], [`stage`], [`atomic`], [`checked`].
-//! * Back: [`switch`] (both directions), [`steps`], [`back`], [`compare`]; [`cleanup`] for both.
+//! * Forward, in the order of the protocol: [`archive`], [`stage`], [`atomic`], [`checked`]. Where the whole
+//!   tree is exchanged, [`next`] builds what it becomes and [`home`] is where it stands.
+//! * Back: [`switch`] (both directions), [`steps`], [`back`], [`compare`]; [`cleanup`] for both, and
+//!   [`parked`] for a tree.
 //! * [`recover`]: what an interrupted journal leads to. [`resolve`]: a person settles it.
 
 mod archive;
@@ -15,8 +17,11 @@ mod checked;
 mod cleanup;
 mod compare;
 mod error;
+mod home;
 mod memory;
+mod next;
 mod open;
+mod parked;
 mod recover;
 mod replay;
 mod resolve;

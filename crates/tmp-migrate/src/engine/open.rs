@@ -16,6 +16,7 @@ use tmp_disk::{
 use super::{
     ballast, cleanup,
     error::{EngineError, OpenError},
+    home::Home,
     memory::Memory,
     recover::Interrupted,
     replay::{Replayed, replay},
@@ -112,7 +113,7 @@ impl Engine {
         let acceptance = Acceptance { id: new_id(now), root: site.target.root.clone(), at: now, reason };
         let mut left = Left::read(site.tree.disk(), site.state_path(), &site.target.root)?;
         left.modules.retain(|path, _| which(path));
-        Ok(accepted::accept(acceptance, &left, &site.tree, &site.state, databases)?)
+        Ok(accepted::accept(acceptance, &left, &site.tree_now(None)?, &site.state, databases)?)
     }
 
     /// Runs a plan to its end, whatever that is.
@@ -132,7 +133,13 @@ impl Engine {
         }
         let began = site.clock().elapsed();
         let not_begun = |error| EngineError::NotBegun { source: FolderError::Disk(error) };
-        let times = Times::read(site, plan).map_err(not_begun)?;
+        let home = Home::of(site.disk(), plan).map_err(not_begun)?;
+        let tree = site.tree_now(home.as_ref()).map_err(not_begun)?;
+        if home.is_some() && !site.capabilities.exchange {
+            let file_system = site.capabilities.file_system.name.clone();
+            return Err(EngineError::NoExchange { file_system });
+        }
+        let times = Times::read(site, (&tree, home.as_ref()), plan).map_err(not_begun)?;
         ready(plan, party)?;
         let begin = |digest| Record {
             at: site.clock().now(),
@@ -152,6 +159,8 @@ impl Engine {
         party.observer.event(&Event::Started { migration: plan.migration.clone() });
         let mut run = Run {
             site,
+            tree,
+            home,
             plan,
             folder: &folder,
             journal: &mut journal,

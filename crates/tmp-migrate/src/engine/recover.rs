@@ -5,6 +5,7 @@ use tmp_core::{Phase, database::Settled, event::Event, outcome::Outcome, plan::P
 
 use super::{
     error::{EngineError, OpenError, Stuck, Trouble},
+    home::Home,
     memory::Memory,
     open::Engine,
     replay::Replayed,
@@ -72,7 +73,7 @@ impl Interrupted {
     /// # Errors
     /// The journal cannot be kept or the disk fails: open again in a new process.
     pub fn recover(mut self, party: &mut Party<'_>) -> Result<Recovered, EngineError> {
-        let outcome = self.run(party).recover()?;
+        let outcome = self.run(party)?.recover()?;
         Ok(match outcome {
             Outcome::Committed { .. } | Outcome::RolledBack { .. } => {
                 Recovered::Settled(Engine { site: self.site }, outcome)
@@ -82,8 +83,15 @@ impl Interrupted {
     }
 
     /// The migration where its journal ends.
-    pub(super) fn run<'a, 'p>(&'a mut self, party: &'a mut Party<'p>) -> Run<'a, 'p> {
-        Run {
+    ///
+    /// # Errors
+    /// What stands at a root that is exchanged cannot be opened.
+    pub(super) fn run<'a, 'p>(&'a mut self, party: &'a mut Party<'p>) -> Result<Run<'a, 'p>, EngineError> {
+        let interrupted = |source| EngineError::UndoInterrupted { source };
+        let home = Home::of(self.site.disk(), &self.plan).map_err(interrupted)?;
+        Ok(Run {
+            tree: self.site.tree_now(home.as_ref()).map_err(interrupted)?,
+            home,
             memory: Memory::of(&self.records),
             began: self.site.clock().elapsed(),
             site: &self.site,
@@ -95,7 +103,7 @@ impl Interrupted {
             taken_back: Vec::new(),
             mixture_us: None,
             locked_us: None,
-        }
+        })
     }
 }
 

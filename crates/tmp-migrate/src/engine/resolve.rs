@@ -47,7 +47,7 @@ impl Interrupted {
     /// # Errors
     /// The archive or the target cannot be read.
     pub fn inspect_target(&mut self, party: &mut Party<'_>) -> Result<Found, EngineError> {
-        self.run(party).inspect_target()
+        self.run(party)?.inspect_target()
     }
 
     /// Records that a person settled a migration whose rollback failed, or that is in doubt.
@@ -56,7 +56,7 @@ impl Interrupted {
     /// # Errors
     /// The target is neither as before nor as after and that is not accepted: nothing was recorded.
     pub fn resolve(mut self, resolution: &Resolution, party: &mut Party<'_>) -> Result<Engine, EngineError> {
-        self.run(party).resolve(resolution)?;
+        self.run(party)?.resolve(resolution)?;
         Ok(Engine { site: self.site })
     }
 }
@@ -64,15 +64,16 @@ impl Interrupted {
 impl Run<'_, '_> {
     fn inspect_target(&mut self) -> Result<Found, EngineError> {
         if let Some(prepared) = self.memory.prepared.clone() {
-            let after = Moves::open(self, &prepared)
-                .and_then(|moves| moves.positions(self.disk()))
-                .is_ok_and(|positions| positions.iter().all(|position| *position == Position::After));
-            if after && !prepared.operations.is_empty() {
+            let after =
+                Moves::open(self, &prepared).and_then(|moves| moves.positions(self.disk())).is_ok_and(
+                    |found| !found.is_empty() && found.iter().all(|position| *position == Position::After),
+                );
+            if after {
                 return Ok(Found::After);
             }
         }
         let Some(snapshot) = self.memory.snapshot else { return Ok(Found::Before) };
-        let differences = self.site.archive.compare(&snapshot, &self.site.tree)?;
+        let differences = self.differences(&snapshot)?;
         if differences.is_empty() {
             Ok(Found::Before)
         } else {

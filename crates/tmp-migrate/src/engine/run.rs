@@ -1,6 +1,7 @@
 //! One migration in progress: its plan, its journal, and the party it runs with.
 
 use std::{
+    io,
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
@@ -15,12 +16,12 @@ use tmp_core::{
     plan::Plan,
     step::Step,
 };
-use tmp_disk::Disk;
+use tmp_disk::{At, Disk, DiskError, Tree};
 
-use super::{error::Trouble, memory::Memory, open::is_over, site::Site, steps::has_effect};
+use super::{error::Trouble, home::Home, memory::Memory, open::is_over, site::Site, steps::has_effect};
 use crate::{
     folder::Folder,
-    journal::{Fact, Journal, JournalError, Record},
+    journal::{Fact, Journal, JournalError, PreparedTree, Record},
 };
 
 /// What an embedder brings to a migration.
@@ -39,6 +40,10 @@ pub struct Party<'a> {
 /// A migration in progress.
 pub(super) struct Run<'a, 'p> {
     pub(super) site: &'a Site,
+    /// The tree that stands at the root now.
+    pub(super) tree: Tree,
+    /// Where it stands, where it is exchanged as a whole.
+    pub(super) home: Option<Home>,
     pub(super) plan: &'a Plan,
     pub(super) folder: &'a Folder,
     pub(super) journal: &'a mut Journal,
@@ -55,6 +60,23 @@ pub(super) struct Run<'a, 'p> {
 impl Run<'_, '_> {
     pub(super) fn disk(&self) -> &dyn Disk {
         self.site.disk()
+    }
+
+    /// Looks at what stands at the root after the trees were exchanged.
+    ///
+    /// # Errors
+    /// It cannot be opened, or is neither of the two.
+    pub(super) fn look_again(&mut self, trees: Option<&PreparedTree>) -> Result<(), DiskError> {
+        let (Some(home), Some(trees)) = (&self.home, trees) else { return Ok(()) };
+        let tree = home.tree(self.site.tree.disk())?;
+        let wrap = DiskError::at("look at", tree.path());
+        let found = self.disk().stat(At::itself(tree.root())).and_then(|stat| match stat {
+            Some(stat) if [trees.parked, trees.staged].contains(&stat.identity) => Ok(()),
+            _ => Err(io::Error::other("somebody put another directory there")),
+        });
+        found.map_err(wrap)?;
+        self.tree = tree;
+        Ok(())
     }
 
     pub(super) fn migration(&self) -> &MigrationId {
@@ -182,6 +204,7 @@ impl Run<'_, '_> {
             phase: self.phase(),
             modules: self.plan.modules(),
             sql_changes,
+            switch: self.plan.target.switch,
             mixture_us: self.mixture_us.or(self.memory.mixture_us),
             locked_us: self.locked_us.or(self.memory.locked_us),
             took_ms: milliseconds(self.took()),

@@ -22,14 +22,15 @@ use super::{
     attributes::{staged_attributes, surroundings},
     error::{EngineError, Trouble, mismatch},
     run::Run,
+    sight::Sight,
     site::slots,
 };
 
 /// File handles kept for the barrier: from this many on it syncs the whole file system anyway.
-const HANDLES: usize = 32;
+pub(super) const HANDLES: usize = 32;
 
 /// The mode of a file while it is staged.
-const STAGED: Mode = Mode::from_bits(0o600);
+pub(super) const STAGED: Mode = Mode::from_bits(0o600);
 
 /// Where a module is staged.
 #[derive(Clone)]
@@ -64,8 +65,14 @@ struct Staging {
 }
 
 impl Run<'_, '_> {
-    /// Stages every module of the plan and makes it durable.
-    pub(super) fn stage(&mut self, contents: &dyn Contents) -> Result<(), Trouble> {
+    /// Stages every module of the plan, and the next tree where the whole tree is exchanged, and makes that
+    /// durable. `archived` is what was seen before that was archived; answers what was seen of the whole tree
+    /// where that is exchanged.
+    pub(super) fn stage(
+        &mut self,
+        contents: &dyn Contents,
+        archived: &Sight,
+    ) -> Result<Option<Sight>, Trouble> {
         let since = self.site.clock().elapsed();
         let private = Mode::from_bits(0o700);
         let slots = create_dir_durably(self.disk(), &self.site.work, &slots(self.migration()), private)?;
@@ -78,9 +85,18 @@ impl Run<'_, '_> {
         for (slot, kind, attributes) in staging.attributes.iter().rev() {
             set_attributes(self.disk(), slot.at(), *kind, attributes).map_err(|error| slot.told(error))?;
         }
+        let mut seen = None;
+        if self.home.is_some() {
+            let next = self.next_tree(&slots, archived)?;
+            staging.handles.extend(next.files);
+            staging.dirs.extend(next.dirs);
+            (staging.count, staging.bytes) = (staging.count + next.count, staging.bytes + next.bytes);
+            seen = Some(next.sight);
+        }
         barrier.settle(&staging.handles, &staging.dirs).map_err(|source| EngineError::Sync { source })?;
         self.done(Work::Stage, staging.count, staging.bytes, since);
-        self.unless_stopped()
+        self.unless_stopped()?;
+        Ok(seen)
     }
 
     /// Makes the directories and symlinks of an operation and notes its files.
@@ -95,7 +111,7 @@ impl Run<'_, '_> {
         let disk = self.disk();
         let gone = || Trouble::TurnBack(format!("the directory of {} is gone", operation.path));
         let surroundings =
-            surroundings(&self.site.tree, &self.plan.operations, &operation.path)?.ok_or_else(gone)?;
+            surroundings(&self.tree, &self.plan.operations, &operation.path)?.ok_or_else(gone)?;
         let now = self.site.clock().now();
         let now: Timestamp = (now.unix_timestamp(), now.nanosecond()).into();
         let mut made: BTreeMap<&ModulePath, Dir> = BTreeMap::new();

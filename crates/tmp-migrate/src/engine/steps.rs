@@ -129,9 +129,9 @@ impl Run<'_, '_> {
         let set = globs(&batch.writes).map_err(|fault| fault.to_string())?;
         let text = |error: tmp_disk::DiskError| crate::text(&error);
         let archived: BTreeSet<&ModulePath> = self.plan.also_archived.iter().collect();
-        let now = matches_below(&self.site.tree, &batch.writes, &set).map_err(text)?;
+        let now = matches_below(&self.tree, &batch.writes, &set).map_err(text)?;
         for (path, _) in now.iter().filter(|(path, _)| !archived.contains(path)) {
-            if let Some(place) = self.site.tree.locate(path).map_err(text)? {
+            if let Some(place) = self.tree.locate(path).map_err(text)? {
                 remove_tree(disk, place.at()).map_err(text)?;
                 disk.sync_dir(&place.dir).map_err(|error| error.to_string())?;
             }
@@ -140,13 +140,7 @@ impl Run<'_, '_> {
         let paths = self.plan.also_archived.iter().map(EntryPath::from).collect();
         self.site
             .archive
-            .restore(
-                &snapshot,
-                &Selection::Paths(paths),
-                &self.site.tree,
-                Some(&self.site.work),
-                &mut |_, _| {},
-            )
+            .restore(&snapshot, &Selection::Paths(paths), &self.tree, Some(&self.site.work), &mut |_, _| {})
             .map_err(|error| crate::text(&error))?;
         Ok(())
     }

@@ -7,24 +7,31 @@ use tmp_core::{
     module::{Kind, Timestamp},
     plan::{Action, Plan},
 };
-use tmp_disk::{At, DiskError};
+use tmp_disk::{At, DiskError, Tree};
 
-use super::site::Site;
+use super::{home::Home, site::Site};
 use crate::planner::{globs, matches_below};
 
 /// The modification times of the directories that a migration disturbs.
 pub(super) struct Times {
     pub(super) directories: Vec<(Option<ModulePath>, Timestamp)>,
     pub(super) database_directories: Vec<(String, Timestamp)>,
+    /// That of the directory that holds a root which is exchanged.
+    pub(super) parent: Option<Timestamp>,
 }
 
 impl Times {
     /// Reads them. To be called before the database is opened: in WAL mode that alone makes files beside
     /// it.
-    pub(super) fn read(site: &Site, plan: &Plan) -> Result<Self, DiskError> {
+    pub(super) fn read(
+        site: &Site,
+        (tree, home): (&Tree, Option<&Home>),
+        plan: &Plan,
+    ) -> Result<Self, DiskError> {
         Ok(Self {
-            directories: disturbed_directories(site, plan)?,
+            directories: disturbed_directories(tree, plan)?,
             database_directories: database_directories(site, plan)?,
+            parent: home.map(|home| home.time(site.disk())).transpose()?,
         })
     }
 }
@@ -32,7 +39,7 @@ impl Times {
 /// Directories whose modification time a rename in them, or of them, disturbs; and those that batch
 /// steps write in.
 fn disturbed_directories(
-    site: &Site,
+    tree: &Tree,
     plan: &Plan,
 ) -> Result<Vec<(Option<ModulePath>, Timestamp)>, DiskError> {
     let mut paths = Vec::new();
@@ -52,7 +59,7 @@ fn disturbed_directories(
         path: patterns.join(", "),
         source: io::Error::new(io::ErrorKind::InvalidInput, fault.message),
     })?;
-    for (path, _) in matches_below(&site.tree, &patterns, &set)? {
+    for (path, _) in matches_below(tree, &patterns, &set)? {
         paths.push(path.parent());
         paths.push(Some(path));
     }
@@ -61,11 +68,10 @@ fn disturbed_directories(
     let mut times = Vec::new();
     for path in paths {
         let stat = match &path {
-            None => site
-                .disk()
-                .stat(At::itself(site.tree.root()))
-                .map_err(DiskError::at("look at", "the root"))?,
-            Some(path) => site.tree.stat(path)?,
+            None => {
+                tree.disk().stat(At::itself(tree.root())).map_err(DiskError::at("look at", "the root"))?
+            }
+            Some(path) => tree.stat(path)?,
         };
         if let Some(stat) = stat.filter(|stat| stat.kind == Kind::Directory) {
             times.push((path, stat.mtime));

@@ -183,6 +183,21 @@ pub struct PreparedSite {
     pub exchange: bool,
     /// What proves that the database committed.
     pub marker: Option<Marker>,
+    /// The trees, where the whole tree is exchanged; there are no `operations` then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tree: Option<PreparedTree>,
+}
+
+/// The two trees of a migration that exchanges the whole tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PreparedTree {
+    /// The directory at the root, which will be parked.
+    pub parked: Identity,
+    /// The directory of the next tree.
+    pub staged: Identity,
+    /// The modification time of the directory that holds the root.
+    pub parent: Timestamp,
 }
 
 /// The inodes of one operation.

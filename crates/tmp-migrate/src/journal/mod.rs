@@ -7,5 +7,5 @@ mod fact;
 mod file;
 mod slot;
 
-pub use fact::{Fact, PreparedOperation, PreparedSite, Record};
+pub use fact::{Fact, PreparedOperation, PreparedSite, PreparedTree, Record};
 pub use file::{Journal, JournalError};

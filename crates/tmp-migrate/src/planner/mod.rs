@@ -3,9 +3,11 @@
 
 mod condition;
 mod normalise;
+mod obstacle;
 mod reversal;
 mod rights;
 mod steps;
+mod whole;
 mod writes;
 
 use std::{collections::BTreeMap, fmt, path::Path};
@@ -17,7 +19,7 @@ use tmp_core::{
     database::Database,
     enhancement::Enhancement,
     module::Attributes,
-    plan::{Plan, Provenance, Reversal, SCHEMA},
+    plan::{Plan, Provenance, Reversal, SCHEMA, Switch},
     step::Step,
 };
 use tmp_disk::Tree;
@@ -28,6 +30,9 @@ pub(crate) use condition::forbidden_paths;
 pub(crate) use reversal::backward;
 pub use reversal::{ReversalContents, ReversalRequest, plan_reversal, reversal_order};
 pub(crate) use writes::{base, matches_below};
+
+/// What one new directory takes on a disk, in bytes, unless it is very large.
+const DIRECTORY: u64 = 4096;
 
 /// What is to be planned.
 #[derive(Clone, Copy)]
@@ -172,8 +177,21 @@ fn planned(
         &mut faults,
     );
     rights::rights(workplace, &tree, &normalised.operations, &also_archived, &mut faults);
+    let tree_planned = (target.switch == Switch::Atomic && !normalised.operations.is_empty()).then(|| {
+        let operations = normalised.operations.as_slice();
+        let patterns: Vec<String> = enhancement.batch.iter().flat_map(|step| step.writes.clone()).collect();
+        // Globs that cannot be read were told of already.
+        let written = globs(&patterns).unwrap_or_default();
+        let written = (also_archived.as_slice(), &written);
+        let known = whole::Known { operations, written, databases: &forbidden, ignore: &ignore };
+        whole::whole(workplace, &tree, &known, &mut faults)
+    });
     let facts = database.as_ref().and_then(|(_, facts)| facts.as_ref());
-    let needs = condition::needs(&normalised, written, &steps, facts);
+    let mut needs = condition::needs(&normalised, written, &steps, facts);
+    if let Some(planned) = &tree_planned {
+        needs.staged += planned.copied_bytes + planned.directories * DIRECTORY;
+        needs.inodes += planned.directories + planned.copied;
+    }
     condition::space(workplace, &tree, &needs, &mut faults);
     if !faults.is_empty() {
         return Err(PlanError { faults });
@@ -192,6 +210,7 @@ fn planned(
         database: database.map(|(planned, _)| planned),
         steps,
         also_archived,
+        tree: tree_planned,
         needs,
         warnings,
     })

@@ -10,7 +10,7 @@ use tmp_core::{
     clock::Clock,
     database::Database,
     digest::Hasher,
-    plan::{Plan, Target},
+    plan::{Plan, Switch, Target},
 };
 use tmp_disk::{Disk, Tree};
 
@@ -84,14 +84,20 @@ impl View {
     }
 
     /// In what the tree now differs from what was seen, one line for each; with `timeless`, modification
-    /// times may differ.
+    /// times may differ, and what else says only that a migration was open.
     pub(super) fn differences(&self, seen: &Seen, timeless: bool) -> Result<Vec<String>, RehearsalError> {
         let differences = self.archive()?.compare(&seen.tree, &self.tree()?)?;
         let excepted = |path: &str| self.except.iter().any(|file| file.as_str() == path);
+        // Where the whole tree is exchanged, the parked one has a name of each file while a migration is open.
+        let passes = |facet: &Facet| match facet {
+            Facet::Mtime => timeless,
+            Facet::OutsideLinks => timeless && self.target.switch == Switch::Atomic,
+            _ => false,
+        };
         let told = differences
             .iter()
             .filter(|difference| !excepted(&difference.path.to_string()))
-            .filter(|difference| !(timeless && difference.facet == Facet::Mtime));
+            .filter(|difference| !passes(&difference.facet));
         Ok(told.map(ToString::to_string).collect())
     }
 

@@ -25,7 +25,7 @@ use tmp_core::{
     event::{Event, Observer},
     module::{Change, Content, ItemKind, ModuleChange},
     outcome::Outcome,
-    plan::{Plan, Provenance, Target},
+    plan::{Plan, Provenance, Switch, Target},
     step::Step,
 };
 use tmp_disk::{Disk, RealDisk, SystemClock};
@@ -103,6 +103,8 @@ pub(crate) struct Lab {
     pub(crate) commands: CommandPolicy,
     /// Where the database lies, below the folder of the lab.
     pub(crate) database_file: &'static str,
+    /// How modules are switched.
+    pub(crate) switch: Switch,
     /// Whether the root may lie on a file system that forgets.
     pub(crate) ephemeral: bool,
     /// Another clock than the machine's.
@@ -150,6 +152,7 @@ impl Lab {
             utilities: BTreeMap::new(),
             commands: CommandPolicy::Allowed,
             database_file: "site/app.db",
+            switch: Switch::Files,
             ephemeral: false,
             clock: None,
         }
@@ -289,6 +292,7 @@ impl Lab {
                 work: base.join("site/.tmp-work-live"),
                 url: self.url.clone(),
                 ignore: self.ignore.clone(),
+                switch: self.switch,
                 ephemeral: self.ephemeral,
             },
             state: base.join("state"),
@@ -311,6 +315,10 @@ impl Lab {
     }
 
     pub(crate) fn plan_on(&self, disk: Arc<dyn Disk>) -> Result<Plan, PlanError> {
+        self.plan_at(&self.workplace(disk))
+    }
+
+    pub(crate) fn plan_at(&self, workplace: &Workplace) -> Result<Plan, PlanError> {
         let provenance =
             Provenance { trigger: Digest::of(b"trigger"), payload: Digest::of(b"payload"), reason: None };
         let request = PlanRequest {
@@ -320,7 +328,7 @@ impl Lab {
             utilities: &self.utilities,
             steps: &self.steps,
         };
-        plan(&self.workplace(disk), &request, &mut self.databases())
+        plan(workplace, &request, &mut self.databases())
     }
 
     /// Opens the engine. A command that another test starts holds every lock of this process between

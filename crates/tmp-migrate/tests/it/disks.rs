@@ -14,7 +14,9 @@ use std::{
 
 use time::OffsetDateTime;
 use tmp_core::{Mode, clock::Clock, module::Timestamp};
-use tmp_disk::{At, Dir, Disk, Extent, FileSystem, Lock, OpenFile, RealDisk, Rename, Right, Sharing, Stat};
+use tmp_disk::{
+    At, Dir, Disk, Extent, FileSystem, Identity, Lock, OpenFile, RealDisk, Rename, Right, Sharing, Stat,
+};
 
 type Refuses = dyn Fn(&str, Option<Rename>) -> Option<io::Error> + Send + Sync;
 
@@ -22,6 +24,8 @@ type Refuses = dyn Fn(&str, Option<Rename>) -> Option<io::Error> + Send + Sync;
 pub(crate) struct Weak {
     inner: Arc<dyn Disk>,
     refuses: Box<Refuses>,
+    /// The inode of a directory that is told of as a mount.
+    mount: Option<Identity>,
 }
 
 impl fmt::Debug for Weak {
@@ -36,14 +40,21 @@ impl Weak {
         let dead = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&dead);
         let refuses = move |_: &str, _| seen.load(Ordering::SeqCst).then(|| io::Error::other("killed"));
-        (Arc::new(Self { inner: Arc::new(RealDisk), refuses: Box::new(refuses) }), dead)
+        (Arc::new(Self { inner: Arc::new(RealDisk), refuses: Box::new(refuses), mount: None }), dead)
     }
 
     /// A disk that cannot exchange names.
     pub(crate) fn without_exchange(inner: Arc<dyn Disk>) -> Arc<Self> {
         let refuses =
             |_: &str, how| (how == Some(Rename::Exchange)).then(|| io::ErrorKind::Unsupported.into());
-        Arc::new(Self { inner, refuses: Box::new(refuses) })
+        Arc::new(Self { inner, refuses: Box::new(refuses), mount: None })
+    }
+
+    /// A disk on which another file system seems to be mounted at this directory.
+    pub(crate) fn with_a_mount(place: &Path) -> Arc<Self> {
+        let dir = RealDisk.open_root(place).unwrap();
+        let mount = Some(RealDisk.stat(At::itself(&dir)).unwrap().unwrap().identity);
+        Arc::new(Self { inner: Arc::new(RealDisk), refuses: Box::new(|_, _| None), mount })
     }
 
     /// A disk on which nothing new finds room until something was removed.
@@ -56,13 +67,13 @@ impl Weak {
             let needs_room = ["create_file", "create_dir", "create_symlink", "allocate"].contains(&call);
             (needs_room && !room.load(Ordering::SeqCst)).then(|| io::ErrorKind::StorageFull.into())
         };
-        Arc::new(Self { inner: Arc::new(RealDisk), refuses: Box::new(refuses) })
+        Arc::new(Self { inner: Arc::new(RealDisk), refuses: Box::new(refuses), mount: None })
     }
 
     /// A disk on which this process lacks one right: `read`, `enter`, `change`, `adjust` or `give`.
     pub(crate) fn without_right(right: &'static str) -> Arc<Self> {
         let refuses = move |call: &str, _| (call == right).then(|| io::ErrorKind::PermissionDenied.into());
-        Arc::new(Self { inner: Arc::new(RealDisk), refuses: Box::new(refuses) })
+        Arc::new(Self { inner: Arc::new(RealDisk), refuses: Box::new(refuses), mount: None })
     }
 
     /// A disk that refuses one call once the flag is set.
@@ -72,7 +83,7 @@ impl Weak {
         let refuses = move |asked: &str, _| {
             (asked == call && seen.load(Ordering::SeqCst)).then(|| io::ErrorKind::PermissionDenied.into())
         };
-        (Arc::new(Self { inner: Arc::new(RealDisk), refuses: Box::new(refuses) }), now)
+        (Arc::new(Self { inner: Arc::new(RealDisk), refuses: Box::new(refuses), mount: None }), now)
     }
 
     /// A disk that counts the calls whose names begin so.
@@ -81,7 +92,7 @@ impl Weak {
             count.fetch_add(u64::from(call.starts_with(begins)), Ordering::SeqCst);
             None
         };
-        Arc::new(Self { inner: Arc::new(RealDisk), refuses: Box::new(refuses) })
+        Arc::new(Self { inner: Arc::new(RealDisk), refuses: Box::new(refuses), mount: None })
     }
 
     /// A disk on which a rename takes a microsecond and everything else a second, and the clock that says so.
@@ -92,7 +103,7 @@ impl Weak {
             passed.fetch_add(if call == "rename" { 1 } else { 1_000_000 }, Ordering::SeqCst);
             None
         };
-        (Arc::new(Self { inner: Arc::new(RealDisk), refuses: Box::new(refuses) }), clock)
+        (Arc::new(Self { inner: Arc::new(RealDisk), refuses: Box::new(refuses), mount: None }), clock)
     }
 
     fn asks(&self, call: &str, how: Option<Rename>) -> io::Result<&dyn Disk> {
@@ -128,6 +139,12 @@ impl Disk for Weak {
         self.asks("rename", Some(how))?.rename(from, to, how)
     }
 
+    fn stat(&self, at: At<'_>) -> io::Result<Option<Stat>> {
+        let stat = self.asks("stat", None)?.stat(at)?;
+        let mount = |stat: Stat| if Some(stat.identity) == self.mount { stat.mount + 1 } else { stat.mount };
+        Ok(stat.map(|stat| Stat { mount: mount(stat), ..stat }))
+    }
+
     fn may(&self, right: Right<'_>) -> io::Result<()> {
         let asked = match right {
             Right::Read(_) => "read",
@@ -143,7 +160,6 @@ impl Disk for Weak {
         open_root(path: &Path) -> Dir;
         open_dir(dir: &Dir, path: &OsStr) -> Dir;
         list(dir: &Dir) -> Vec<OsString>;
-        stat(at: At<'_>) -> Option<Stat>;
         open_file(at: At<'_>) -> OpenFile;
         read_at(file: &OpenFile, offset: u64, buffer: &mut [u8]) -> usize;
         extents(file: &OpenFile, size: u64) -> Vec<Extent>;

@@ -10,6 +10,7 @@ use tmp_core::{
     enhancement::TransactionMode,
     module::{Change, Content},
     outcome::Outcome,
+    plan::Switch,
 };
 use tmp_disk::{Disk, Fault, FaultDisk, RealDisk};
 use tmp_migrate::{Fact, Journal, Record};
@@ -23,8 +24,9 @@ const TABLES: &str = "
     insert into invoice(customer, amount) values (1, 10), (2, 20), (1, 30);";
 
 /// Every kind of operation on every kind of module, three SQL changes (one outside the transaction), a batch step and two checks.
-fn reference() -> Lab {
+fn reference(switch: Switch) -> Lab {
     let mut lab = Lab::with_database(TABLES);
+    lab.switch = switch;
     for (path, text) in [
         ("bin/app", "old app"),
         ("bin/tool", "old tool"),
@@ -110,8 +112,8 @@ fn before_or_after(before: &Seen, after: &Seen, now: &Seen, what: &str) -> End {
 }
 
 /// The target before and after, and how many effects a migration without faults has.
-fn undisturbed() -> (Seen, u64) {
-    let mut lab = reference();
+fn undisturbed(switch: Switch) -> (Seen, u64) {
+    let mut lab = reference(switch);
     let disk = Arc::new(FaultDisk::new(Arc::new(RealDisk), Fault::None));
     let outcome = lab.migrate_on(disk.clone()).unwrap();
     assert!(matches!(outcome, Outcome::Committed { .. }), "{outcome:?}");
@@ -120,9 +122,9 @@ fn undisturbed() -> (Seen, u64) {
 }
 
 /// Runs the reference on a disk that fails, recovers on a sound one, and says how it ended.
-fn with_fault(fault: Fault, after: &Seen) -> End {
-    let what = format!("{fault:?}");
-    let mut lab = reference();
+fn with_fault(switch: Switch, fault: Fault, after: &Seen) -> End {
+    let what = format!("{switch:?} {fault:?}");
+    let mut lab = reference(switch);
     let before = lab.seen();
     let disk = Arc::new(FaultDisk::new(Arc::new(RealDisk), fault));
     let ended = lab.migrate_on(disk);
@@ -158,8 +160,17 @@ fn points(effects: u64) -> impl Iterator<Item = u64> {
 
 #[test]
 fn a_death_at_every_effect() {
-    let (after, effects) = undisturbed();
-    let ends: Vec<End> = points(effects).map(|at| with_fault(Fault::Stop { at }, &after)).collect();
+    a_death_at_every_effect_by(Switch::Files);
+}
+
+#[test]
+fn a_death_at_every_effect_of_a_whole_tree() {
+    a_death_at_every_effect_by(Switch::Atomic);
+}
+
+fn a_death_at_every_effect_by(switch: Switch) {
+    let (after, effects) = undisturbed(switch);
+    let ends: Vec<End> = points(effects).map(|at| with_fault(switch, Fault::Stop { at }, &after)).collect();
     assert!(ends.contains(&End::Before) && ends.contains(&End::After));
 }
 
@@ -218,7 +229,8 @@ fn without_power(make: fn() -> Lab, every: usize) {
 
 #[test]
 fn a_loss_of_power_may_take_what_was_only_announced() {
-    without_power(reference, 3);
+    without_power(|| reference(Switch::Files), 3);
+    without_power(|| reference(Switch::Atomic), 7);
     without_power(
         || {
             let mut lab = Lab::with_database(TABLES);
@@ -231,10 +243,20 @@ fn a_loss_of_power_may_take_what_was_only_announced() {
 
 #[test]
 fn an_error_at_every_effect() {
-    let (after, effects) = undisturbed();
+    an_error_at_every_effect_by(Switch::Files);
+}
+
+#[test]
+fn an_error_at_every_effect_of_a_whole_tree() {
+    an_error_at_every_effect_by(Switch::Atomic);
+}
+
+fn an_error_at_every_effect_by(switch: Switch) {
+    let (after, effects) = undisturbed(switch);
     let ends: Vec<End> = points(effects)
         .map(|at| {
             with_fault(
+                switch,
                 Fault::Error { at, errno: rustix::io::Errno::IO.raw_os_error(), persistent: false },
                 &after,
             )
@@ -245,9 +267,19 @@ fn an_error_at_every_effect() {
 
 #[test]
 fn no_space_from_every_effect_on() {
-    let (after, effects) = undisturbed();
+    no_space_from_every_effect_on_by(Switch::Files);
+}
+
+#[test]
+fn no_space_from_every_effect_on_of_a_whole_tree() {
+    no_space_from_every_effect_on_by(Switch::Atomic);
+}
+
+fn no_space_from_every_effect_on_by(switch: Switch) {
+    let (after, effects) = undisturbed(switch);
     for at in points(effects).filter(|at| at % 3 == 0) {
         with_fault(
+            switch,
             Fault::Error { at, errno: rustix::io::Errno::NOSPC.raw_os_error(), persistent: true },
             &after,
         );
@@ -256,6 +288,7 @@ fn no_space_from_every_effect_on() {
 
 #[test]
 fn every_statement_fails_in_turn() {
+    let switch = Switch::Files;
     let statements = [
         "alter table invoice add column fee int default 0;",
         "update invoice set fee = amount / 10;",
@@ -263,7 +296,7 @@ fn every_statement_fails_in_turn() {
         "insert into fee values (1);",
     ];
     for broken in 0..statements.len() {
-        let mut lab = reference();
+        let mut lab = reference(switch);
         lab.enhancement.sql.clear();
         let text: String = statements
             .iter()
@@ -286,7 +319,8 @@ fn every_statement_fails_in_turn() {
 /// A command is cut short when the migration's time is over, not when its own is.
 #[test]
 fn a_migration_that_takes_too_long_goes_back() {
-    let mut lab = reference();
+    let switch = Switch::Files;
+    let mut lab = reference(switch);
     lab.enhancement.max_duration_s = Some(1);
     lab.batch("slow", "sleep 15", None, &[]);
     let before = lab.seen();
@@ -303,8 +337,17 @@ fn a_migration_that_takes_too_long_goes_back() {
 /// Dies on the way back, too: a statement outside the transaction is not taken back twice.
 #[test]
 fn a_death_at_every_effect_of_a_compensation() {
+    a_death_at_every_effect_of_a_compensation_by(Switch::Files);
+}
+
+#[test]
+fn a_death_at_every_effect_of_a_compensation_of_a_whole_tree() {
+    a_death_at_every_effect_of_a_compensation_by(Switch::Atomic);
+}
+
+fn a_death_at_every_effect_of_a_compensation_by(switch: Switch) {
     let failing = || {
-        let mut lab = reference();
+        let mut lab = reference(switch);
         lab.check("refuses", "exit 1");
         lab
     };
@@ -328,8 +371,17 @@ fn a_death_at_every_effect_of_a_compensation() {
 
 #[test]
 fn every_step_and_check_fails_in_turn() {
+    every_step_and_check_fails_in_turn_by(Switch::Files);
+}
+
+#[test]
+fn every_step_and_check_fails_in_turn_of_a_whole_tree() {
+    every_step_and_check_fails_in_turn_by(Switch::Atomic);
+}
+
+fn every_step_and_check_fails_in_turn_by(switch: Switch) {
     for broken in ["010-verify", "reindex", "app-is-new", "index-is-new", "digest"] {
-        let mut lab = reference();
+        let mut lab = reference(switch);
         match broken {
             "010-verify" => {
                 lab.enhancement.sql.clear();

@@ -14,7 +14,7 @@ use tmp_core::{
     outcome::{Comparison, Outcome},
 };
 use tmp_disk::{Dir, Disk, RealDisk};
-use tmp_migrate::{Fact, Journal, JournalError, PreparedSite, Record};
+use tmp_migrate::{Fact, Journal, JournalError, PreparedSite, PreparedTree, Record};
 
 use crate::common::Lab;
 
@@ -310,11 +310,19 @@ fn facts() -> Vec<Fact> {
             payload: Digest::of(b"payload"),
             nonce: "00ff".into(),
         }),
+        tree: None,
+    };
+    let identity = |inode| tmp_disk::Identity { inode, born: Some((1, 2).into()) };
+    let whole = PreparedSite {
+        operations: Vec::new(),
+        tree: Some(PreparedTree { parked: identity(8), staged: identity(9), parent: (5, 6).into() }),
+        ..site.clone()
     };
     vec![
         begin(),
         Fact::Archived { snapshot },
         Fact::Prepared(Box::new(site)),
+        Fact::Prepared(Box::new(whole)),
         Fact::Switch { before: None, after: Some(tmp_core::database::Fingerprint::default()) },
         Fact::Switched,
         Fact::Applied,

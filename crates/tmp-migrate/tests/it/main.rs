@@ -8,6 +8,7 @@
 )]
 #![expect(clippy::disallowed_methods, reason = "tests build their own trees and read the clock")]
 
+mod atomic;
 mod beginning;
 mod catalogue;
 mod checks;

@@ -16,7 +16,7 @@ use tmp_core::{
     event::{Event, Observer, Silent},
     module::{Attributes, Change, Content, Kind},
     outcome::Outcome,
-    plan::{Plan, Provenance, Target},
+    plan::{Plan, Provenance, Switch, Target},
 };
 use tmp_disk::{
     At, Dir, Disk, Fault, FaultDisk, ObservedContent, SimDisk, SystemClock, ensure_dirs, observe,
@@ -60,8 +60,9 @@ fn system() -> SimDisk {
     sim
 }
 
-fn lab() -> Lab {
+fn lab(switch: Switch) -> Lab {
     let mut lab = Lab::new();
+    lab.switch = switch;
     lab.put("bin/app", "new app");
     lab.put("bin/added", "added");
     lab.put("fresh/dir/file", "fresh");
@@ -72,10 +73,13 @@ fn lab() -> Lab {
     lab.put("bin/tool/inside", "a directory now");
     lab.change("bin/tool", Change::Put(Content::Directory { mode: Mode::DIRECTORY }));
     lab.change("etc", Change::Put(Content::Directory { mode: Mode::from_bits(0o750) }));
+    // A tree that is exchanged gets a copy of what changes in place.
+    let kept = Content::File { digest: lab.payload.add(b"kept"), size: 4, mode: Mode::PROGRAM };
+    lab.change("kept/file", Change::Put(kept));
     lab
 }
 
-fn workplace(disk: Arc<dyn Disk>) -> Workplace {
+fn workplace(switch: Switch, disk: Arc<dyn Disk>) -> Workplace {
     Workplace {
         target: Target {
             system: "lab".parse().unwrap(),
@@ -86,6 +90,7 @@ fn workplace(disk: Arc<dyn Disk>) -> Workplace {
             url: None,
             ignore: Vec::new(),
             ephemeral: false,
+            switch,
         },
         state: "/state".into(),
         disk,
@@ -103,7 +108,7 @@ fn planned(lab: &Lab, disk: &SimDisk) -> Plan {
         utilities: &BTreeMap::new(),
         steps: &[],
     };
-    plan(&workplace(Arc::new(disk.clone())), &request, &mut []).unwrap()
+    plan(&workplace(lab.switch, Arc::new(disk.clone())), &request, &mut []).unwrap()
 }
 
 /// Remembers how many effects there had been when the migration turned round.
@@ -126,7 +131,7 @@ fn migrate(lab: &Lab, plan: &Plan, disk: Arc<dyn Disk>) -> Option<bool> {
 }
 
 fn migrate_watched(lab: &Lab, plan: &Plan, disk: Arc<dyn Disk>, observer: &mut dyn Observer) -> Option<bool> {
-    let Ok(Opened::Ready(mut engine)) = Engine::open(workplace(disk)) else { return None };
+    let Ok(Opened::Ready(mut engine)) = Engine::open(workplace(lab.switch, disk)) else { return None };
     let stop = AtomicBool::new(false);
     let mut party = Party { databases: &mut [], steps: &mut [], observer, stop: &stop };
     let outcome = engine.migrate(plan, &lab.payload, &mut party);
@@ -134,13 +139,13 @@ fn migrate_watched(lab: &Lab, plan: &Plan, disk: Arc<dyn Disk>, observer: &mut d
 }
 
 /// Recovers until nothing is open, which takes one recovery.
-fn recover(disk: &SimDisk) {
-    if let Opened::Interrupted(open) = Engine::open(workplace(Arc::new(disk.clone()))).unwrap() {
+fn recover(lab: &Lab, disk: &SimDisk) {
+    if let Opened::Interrupted(open) = Engine::open(workplace(lab.switch, Arc::new(disk.clone()))).unwrap() {
         let stop = AtomicBool::new(false);
         let mut party = Party { databases: &mut [], steps: &mut [], observer: &mut Silent, stop: &stop };
         assert!(matches!(open.recover(&mut party).unwrap(), Recovered::Settled(..)));
     }
-    assert!(matches!(Engine::open(workplace(Arc::new(disk.clone()))).unwrap(), Opened::Ready(_)));
+    assert!(matches!(Engine::open(workplace(lab.switch, Arc::new(disk.clone()))).unwrap(), Opened::Ready(_)));
 }
 
 fn tree(disk: &SimDisk) -> Tree {
@@ -185,7 +190,16 @@ fn nothing_torn(now: &Tree, before: &Tree, after: &Tree, what: &str) {
 
 #[test]
 fn power_lost_at_every_call_leaves_before_or_after() {
-    let lab = lab();
+    power_lost_at_every_call_leaves_before_or_after_by(Switch::Files);
+}
+
+#[test]
+fn power_lost_at_every_call_leaves_before_or_after_of_a_whole_tree() {
+    power_lost_at_every_call_leaves_before_or_after_by(Switch::Atomic);
+}
+
+fn power_lost_at_every_call_leaves_before_or_after_by(switch: Switch) {
+    let lab = lab(switch);
     let sound = system();
     let before = tree(&sound);
     let plan = planned(&lab, &sound);
@@ -201,7 +215,7 @@ fn power_lost_at_every_call_leaves_before_or_after() {
         let what = format!("call {at}");
         let survived = disk.power_loss(at);
         nothing_torn(&tree(&survived), &before, &after, &what);
-        recover(&survived);
+        recover(&lab, &survived);
         let now = tree(&survived);
         if without_times(&now) == without_times(&after) {
             forwards += 1;
@@ -216,7 +230,16 @@ fn power_lost_at_every_call_leaves_before_or_after() {
 
 #[test]
 fn power_lost_at_every_call_of_the_way_back_leaves_before() {
-    let mut lab = lab();
+    power_lost_at_every_call_of_the_way_back_leaves_before_by(Switch::Files);
+}
+
+#[test]
+fn power_lost_at_every_call_of_the_way_back_leaves_before_of_a_whole_tree() {
+    power_lost_at_every_call_of_the_way_back_leaves_before_by(Switch::Atomic);
+}
+
+fn power_lost_at_every_call_of_the_way_back_leaves_before_by(switch: Switch) {
+    let mut lab = lab(switch);
     let probe = Probe::Digest { path: "bin/app".parse().unwrap(), digest: Digest::of(b"another") };
     lab.enhancement.verify.push(Check { name: "wrong".parse().unwrap(), probe, within_s: 0 });
     let sound = system();
@@ -243,7 +266,7 @@ fn power_lost_at_every_call_of_the_way_back_leaves_before() {
             } else {
                 open += 1;
             }
-            recover(&survived);
+            recover(&lab, &survived);
             assert_eq!(tree(&survived), before, "{what}");
         }
     }

@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use crate::common::{Ended, Lab};
 use proptest::prelude::*;
-use tmp_core::outcome::Outcome;
+use tmp_core::{outcome::Outcome, plan::Switch};
 use tmp_disk::{Fault, FaultDisk, RealDisk};
 use tmp_testkit::{
     trees::{self, Change, TreeModel},
     walk,
 };
 
-fn lab(model: &TreeModel, changes: &[Change]) -> Lab {
+fn lab(model: &TreeModel, changes: &[Change], switch: Switch) -> Lab {
     let mut lab = Lab::new();
+    lab.switch = switch;
     std::fs::remove_dir(lab.root()).unwrap();
     std::fs::create_dir(lab.root()).unwrap();
     trees::build(model, &lab.root()).unwrap();
@@ -25,6 +26,10 @@ fn tree_and_changes() -> impl Strategy<Value = (TreeModel, Vec<Change>)> {
         let changes = trees::changes(model.clone(), 8);
         (Just(model), changes)
     })
+}
+
+fn switches() -> impl Strategy<Value = Switch> {
+    prop_oneof![Just(Switch::Files), Just(Switch::Atomic)]
 }
 
 fn faults() -> impl Strategy<Value = Fault> {
@@ -40,12 +45,12 @@ fn faults() -> impl Strategy<Value = Fault> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Undisturbed, the target becomes what the model says.
     #[test]
-    fn a_migration_leads_to_the_model((model, changes) in tree_and_changes()) {
-        let mut lab = lab(&model, &changes);
+    fn a_migration_leads_to_the_model((model, changes) in tree_and_changes(), switch in switches()) {
+        let mut lab = lab(&model, &changes, switch);
         let outcome = lab.migrate_on(Arc::new(RealDisk));
         prop_assert!(matches!(outcome, Ok(Outcome::Committed { .. })), "{:?}", outcome);
         let differences = trees::check(&trees::apply(&model, &changes), &lab.root()).unwrap();
@@ -55,8 +60,8 @@ proptest! {
 
     /// A check that fails after everything was switched leaves no trace.
     #[test]
-    fn a_failed_check_leaves_no_trace((model, changes) in tree_and_changes()) {
-        let mut lab = lab(&model, &changes);
+    fn a_failed_check_leaves_no_trace((model, changes) in tree_and_changes(), switch in switches()) {
+        let mut lab = lab(&model, &changes, switch);
         lab.check("refuses", "exit 1");
         let before = lab.seen();
         let outcome = lab.migrate_on(Arc::new(RealDisk));
@@ -68,8 +73,8 @@ proptest! {
 
     /// Whatever fails, whenever: exactly the old tree or exactly the new one, and nothing left over.
     #[test]
-    fn any_fault_ends_before_or_after((model, changes) in tree_and_changes(), fault in faults()) {
-        let mut lab = lab(&model, &changes);
+    fn any_fault_ends_before_or_after((model, changes) in tree_and_changes(), switch in switches(), fault in faults()) {
+        let mut lab = lab(&model, &changes, switch);
         let before = lab.seen();
         let ended = lab.migrate_on(Arc::new(FaultDisk::new(Arc::new(RealDisk), fault)));
         prop_assert!(!matches!(ended, Ok(Outcome::RollbackFailed { .. } | Outcome::InDoubt { .. }) | Err(Ended::Plan(_))), "{:?}", ended);

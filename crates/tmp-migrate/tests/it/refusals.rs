@@ -2,11 +2,12 @@
 
 use std::{fs, os::unix::fs::symlink};
 
-use crate::common::Lab;
+use crate::{common::Lab, disks::Weak};
 use tmp_core::{
     Digest, Mode,
     enhancement::{Check, ControlObject, DatabaseEngine, Probe, SqlChange, SqlRollback, TransactionMode},
     module::{Change, Content, Expected},
+    plan::Switch,
 };
 use tmp_migrate::CommandPolicy;
 use tmp_testkit::walk;
@@ -32,6 +33,12 @@ fn database_in(lab: &mut Lab, file: &'static str) {
     lab.database = true;
     lab.database_file = file;
     rusqlite::Connection::open(lab.database_path()).unwrap().execute_batch("create table t(a)").unwrap();
+}
+
+/// An enhancement that is good, in a tree that is exchanged as a whole.
+fn atomic(lab: &mut Lab) {
+    lab.switch = Switch::Atomic;
+    lab.put("bin/app", "new");
 }
 
 macro_rules! refusals {
@@ -195,6 +202,31 @@ refusals! {
         lab.batch("a-part-on-purpose", "true", None, &["var/live/index/**"]);
         lab.batch("beside", "true", None, &["tmp/index"]);
     };
+    atomic_live_data: |lab| {
+        atomic(lab);
+        lab.ignore = vec!["var/**".into(), "*.log".into(), "nothing/**".into()];
+        lab.write("var/data/x", "x");
+        lab.write("today.log", "x");
+    };
+    atomic_special_files: |lab| {
+        atomic(lab);
+        let dir = fs::File::open(lab.root().join("bin")).unwrap();
+        rustix::fs::mknodat(&dir, "pipe", rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
+        std::os::unix::net::UnixListener::bind(lab.root().join("socket")).unwrap();
+    };
+    atomic_database: |lab| {
+        atomic(lab);
+        database_in(lab, "site/live/bin/app.db");
+    };
+    atomic_root_that_is_a_symlink: |lab| {
+        atomic(lab);
+        fs::rename(lab.root(), lab.dir.path().join("site/real")).unwrap();
+        symlink("real", lab.root()).unwrap();
+    };
+    atomic_work_directory_that_is_left_in_the_root: |lab| {
+        atomic(lab);
+        lab.write(".tmp-work/lock", "");
+    };
     no_root: |lab| fs::remove_dir_all(lab.root()).unwrap();
     everything_at_once: |lab| {
         lab.enhancement.system = "other".parse().unwrap();
@@ -203,6 +235,43 @@ refusals! {
         lab.commands = CommandPolicy::Forbidden;
         lab.check("health", "true");
     };
+}
+
+/// What is in the way of an exchange is in nobody's way who switches modules one by one, or none.
+#[test]
+fn live_data_is_in_the_way_of_an_exchange_alone() {
+    let mut lab = Lab::new();
+    lab.write("bin/app", "old");
+    lab.write("var/x", "x");
+    lab.ignore = vec!["var/**".into()];
+    lab.put("bin/app", "new");
+    lab.plan().unwrap();
+    lab.switch = Switch::Atomic;
+    lab.plan().unwrap_err();
+    lab.enhancement.modules.clear();
+    lab.plan().unwrap();
+}
+
+/// Mounts as a disk tells of them: the root's own, one below it, one that the work directory is on.
+#[test]
+fn mounts_are_in_the_way_of_an_exchange() {
+    for (name, place) in
+        [("the_root", "site/live"), ("a_directory", "site/live/bin"), ("the_work", "elsewhere")]
+    {
+        let mut lab = Lab::new();
+        lab.write("bin/app", "old");
+        fs::create_dir(lab.dir.path().join("elsewhere")).unwrap();
+        atomic(&mut lab);
+        let mut workplace = lab.workplace(Weak::with_a_mount(lab.base().join(place).as_std_path()));
+        if place == "elsewhere" {
+            workplace.target.work = lab.base().join("elsewhere/work");
+        }
+        let text = lab.plan_at(&workplace).unwrap_err().to_string();
+        insta::assert_snapshot!(
+            format!("atomic_mount_of_{name}"),
+            text.replace(lab.base().as_str(), "/BASE")
+        );
+    }
 }
 
 #[test]

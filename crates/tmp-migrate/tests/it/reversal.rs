@@ -46,7 +46,7 @@ fn reverse_on(lab: &mut Lab, migration: &MigrationId, disk: Arc<dyn Disk>) -> Re
     lab.migrate_with(&plan, &contents, disk, |_, _| {})
 }
 
-fn reverse(lab: &mut Lab, migration: &MigrationId) -> Outcome {
+pub(crate) fn reverse(lab: &mut Lab, migration: &MigrationId) -> Outcome {
     reverse_on(lab, migration, Arc::new(RealDisk)).unwrap()
 }
 

@@ -6,6 +6,7 @@ use crate::{common::Lab, disks::Weak};
 use tmp_core::{
     Mode,
     module::{Change, Content},
+    plan::Switch,
 };
 use tmp_testkit::walk;
 
@@ -33,7 +34,7 @@ fn lab() -> Lab {
 
 #[test]
 fn each_right_that_is_missing_is_said_for_everything_that_needs_it() {
-    let lab = lab();
+    let mut lab = lab();
     lab.plan().unwrap();
     let before = walk::fingerprint(lab.dir.path()).unwrap();
     for right in ["read", "enter", "change", "adjust", "give"] {
@@ -42,6 +43,15 @@ fn each_right_that_is_missing_is_said_for_everything_that_needs_it() {
         let own = format!("{}:{}", rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
         let text = text.replace(lab.base().as_str(), "/BASE").replace(&own, "[OWN]");
         insta::assert_snapshot!(format!("without_the_right_to_{right}"), text);
+    }
+    // To exchange the tree takes rights to all of it.
+    lab.switch = Switch::Atomic;
+    lab.plan().unwrap();
+    for right in ["read", "enter", "change", "adjust", "give"] {
+        let text = lab.plan_on(Weak::without_right(right)).unwrap_err().to_string();
+        let own = format!("{}:{}", rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+        let text = text.replace(lab.base().as_str(), "/BASE").replace(&own, "[OWN]");
+        insta::assert_snapshot!(format!("without_the_right_to_{right}_a_whole_tree"), text);
     }
     let differences = walk::diff(&before, &walk::fingerprint(lab.dir.path()).unwrap());
     assert!(differences.is_empty(), "{differences:?}");

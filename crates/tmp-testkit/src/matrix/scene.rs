@@ -22,7 +22,7 @@ pub(super) struct Scene {
 }
 
 impl Scene {
-    pub(super) fn build(tmp: &Path, scratch: &Path) -> io::Result<Self> {
+    pub(super) fn build(tmp: &Path, scratch: &Path, switch: &str) -> io::Result<Self> {
         let scene = Self {
             tmp: tmp.canonicalize().context("find", tmp.display())?,
             scratch: scratch.canonicalize()?,
@@ -32,7 +32,7 @@ impl Scene {
         trees::build(&system(), &original.join("billing"))?;
         let connection = rusqlite::Connection::open(original.join("billing.db")).map_err(io::Error::other)?;
         connection.execute_batch(DATABASE).map_err(io::Error::other)?;
-        fs::write(original.join("tmp.yaml"), CONFIGURATION)?;
+        fs::write(original.join("tmp.yaml"), CONFIGURATION.replace("SWITCH", switch))?;
         scene.write_enhancement()?;
         scene.reset()?;
         let package = scene.tmp().arg("package").arg(scene.enhancement()).arg("--base").arg(scene.root());
@@ -197,7 +197,7 @@ systems:
   billing:
     model:
       sites:
-        model-1: {root: ./billing, work: ./.tmp-work, databases: {main: {sqlite: ./billing.db}}}
+        model-1: {root: ./billing, work: ./.tmp-work, switch: SWITCH, databases: {main: {sqlite: ./billing.db}}}
 ";
 
 const ENHANCEMENT: &[(&str, &str)] = &[

@@ -1,0 +1,154 @@
+//! What must not be lost of a tree that was exchanged: what somebody changed in it since, and what exists
+//! nowhere else.
+//!
+//! Most of a parked tree is the very inodes that stand at the root as well, and goes without loss.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ffi::OsStr,
+};
+
+use tmp_archive::{EntryPath, Snapshot};
+use tmp_core::{
+    Mode,
+    module::{Content, Kind},
+    plan::{Action, Operation, Plan},
+};
+use tmp_disk::{
+    At, Dir, Disk, DiskError, Identity, ObservedContent, Rename, Tree, create_dir_durably, observe,
+};
+
+use super::{
+    cleanup::{archived_shape, shape_of},
+    sight::{self, Glance, Key, Sight},
+    site::{Site, TREE, kept},
+};
+
+/// The mode of directories that hold what is kept.
+const PRIVATE: Mode = Mode::from_bits(0o700);
+
+/// A parked tree beside the one that stands at the root.
+pub(super) struct Parked<'a> {
+    disk: &'a dyn Disk,
+    plan: &'a Plan,
+    dir: &'a Dir,
+    /// What was archived before the migration.
+    snapshot: Option<&'a Snapshot>,
+    live: Sight,
+    inodes: BTreeSet<Identity>,
+    /// The paths that are switched.
+    switched: BTreeSet<Key>,
+    /// What was staged.
+    staged: BTreeMap<Key, &'a Content>,
+}
+
+impl<'a> Parked<'a> {
+    /// Looks at the tree that stands at the root.
+    pub(super) fn new(
+        live: &'a Tree,
+        plan: &'a Plan,
+        dir: &'a Dir,
+        snapshot: Option<&'a Snapshot>,
+    ) -> Result<Self, DiskError> {
+        let disk = live.disk().as_ref();
+        let live = sight::whole(disk, live.root())?;
+        let inodes = live.values().map(|glance| glance.identity).collect();
+        let moves = |operation: &&Operation| !matches!(operation.action, Action::SetMode { .. });
+        let switched = plan.operations.iter().filter(moves).map(|operation| Key::from(&operation.path));
+        let staged = plan.operations.iter().flat_map(|operation| match &operation.action {
+            Action::Put { staged } => staged.as_slice(),
+            Action::Remove | Action::SetMode { .. } => &[],
+        });
+        let staged = staged.map(|module| (Key::from(&module.path), &module.content)).collect();
+        Ok(Self { disk, plan, dir, snapshot, live, inodes, switched: switched.collect(), staged })
+    }
+
+    /// What is in the old tree of a committed migration and must not go: all that is neither archived nor
+    /// stands at the root.
+    pub(super) fn of_old(&self) -> Result<Vec<Key>, DiskError> {
+        self.all(|key, glance| Ok(self.is_archived(key, glance) || self.stands(key, glance)))
+    }
+
+    /// What is in the next tree of a migration that rolled back and must not go: all that was not put there
+    /// by TMP.
+    pub(super) fn of_next(&self) -> Result<Vec<Key>, DiskError> {
+        self.all(|key, glance| {
+            let safe = self.is_archived(key, glance) || self.stands(key, glance);
+            Ok(safe || self.is_staged(key)?)
+        })
+    }
+
+    fn all(&self, safe: impl Fn(&Key, &Glance) -> Result<bool, DiskError>) -> Result<Vec<Key>, DiskError> {
+        let mut found = Vec::new();
+        for (key, glance) in sight::whole(self.disk, self.dir)? {
+            let gone = glance.kind != Kind::Directory && !self.inodes.contains(&glance.identity);
+            if gone && !safe(&key, &glance)? {
+                found.push(key);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether the archive holds it, by type, size and modification time.
+    fn is_archived(&self, key: &Key, glance: &Glance) -> bool {
+        let archived = self.snapshot.and_then(|snapshot| {
+            let path = key.names().try_fold(EntryPath::root(), |path, name| path.join(name));
+            archived_shape(snapshot.entry(&path.ok()?)?)
+        });
+        archived.is_some_and(|archived| archived == shape_of(glance.kind, glance.size, glance.mtime))
+    }
+
+    /// Whether it was copied and stands at the root unchanged.
+    fn stands(&self, at: &Key, glance: &Glance) -> bool {
+        let switched = at.ancestors().any(|at| self.switched.contains(&at));
+        !switched && self.live.get(at).is_some_and(|live| live.is_like(glance))
+    }
+
+    /// Whether it is what was staged there.
+    fn is_staged(&self, at: &Key) -> Result<bool, DiskError> {
+        let Some(content) = self.staged.get(at) else { return Ok(false) };
+        let Some((dir, name)) = self.parent(at)? else { return Ok(false) };
+        let observed = observe(self.disk, At { dir: &dir, name })?;
+        Ok(observed.is_some_and(|observed| match (content, &observed.content) {
+            (Content::File { digest, .. }, ObservedContent::File { digest: there, .. }) => digest == there,
+            (Content::Symlink { target }, ObservedContent::Symlink { target: there }) => {
+                target.as_bytes() == there
+            }
+            _ => false,
+        }))
+    }
+
+    /// The directory and the name of something in the parked tree.
+    fn parent<'k>(&self, at: &'k Key) -> Result<Option<(Dir, &'k OsStr)>, DiskError> {
+        let Some((parent, name)) = at.split() else { return Ok(None) };
+        let dir = self.disk.open_dir(self.dir, parent.as_os_str());
+        Ok(Some((dir.map_err(DiskError::at("open", sight::shown(at)))?, name)))
+    }
+
+    /// Moves these aside, below a directory of its own that mirrors the tree.
+    pub(super) fn keep(&self, site: &Site, all: &[Key]) -> Result<(), DiskError> {
+        all.iter().try_for_each(|at| self.keep_one(site, at))
+    }
+
+    fn keep_one(&self, site: &Site, at: &Key) -> Result<(), DiskError> {
+        let Some((from, name)) = self.parent(at)? else { return Ok(()) };
+        let above = at.split().map(|(above, _)| above.iter());
+        let mut to = create_dir_durably(self.disk, &site.work, &kept(&self.plan.migration), PRIVATE)?;
+        to = create_dir_durably(self.disk, &to, TREE, PRIVATE)?;
+        for parent in above.into_iter().flatten() {
+            to = create_dir_durably(self.disk, &to, parent, PRIVATE)?;
+        }
+        self.disk
+            .rename(At { dir: &from, name }, At { dir: &to, name }, Rename::NoReplace)
+            .and_then(|()| self.disk.sync_dir(&to))
+            .map_err(DiskError::at("keep", sight::shown(at)))
+    }
+}
+
+/// The paths of all that is kept of a tree, in `dir`.
+pub(super) fn kept_of_tree(disk: &dyn Disk, dir: &Dir) -> Result<Vec<String>, DiskError> {
+    let tree = disk.open_dir(dir, TREE.as_ref()).map_err(DiskError::at("open", TREE))?;
+    let all = sight::whole(disk, &tree)?;
+    let things = all.iter().filter(|(_, glance)| glance.kind != Kind::Directory);
+    Ok(things.map(|(key, _)| sight::shown(key)).collect())
+}
