@@ -1,6 +1,6 @@
 //! Making a snapshot.
 
-use std::{collections::BTreeSet, io, sync::Arc, thread};
+use std::{collections::BTreeSet, sync::Arc, thread};
 
 use time::OffsetDateTime;
 use tmp_core::{
@@ -15,10 +15,9 @@ use crate::{
     earlier::Earlier,
     index::Index,
     manifest_writer::Run,
-    object::Object,
-    pack::{PACK, PackWriter},
+    packer::Packer,
     produce::{Produced, Producer, Sources},
-    shelf::Press,
+    shelf::{Claims, Press},
     snapshot::SCHEMA,
     stat_cache::{self, StatCache, StatCacheWriter},
     survey::Survey,
@@ -233,19 +232,19 @@ impl Archive {
             cache: earlier,
             new_cache: plan.new_cache,
         };
+        let claims = Claims::new(&known);
         let produced = thread::scope(|scope| {
-            let workers = Workers::start(scope, capture.tree, &known);
-            let mut producer = Producer::new(sources, workers, Press::new(&known)?, progress);
-            let mut numbers = 0_u64..;
-            while let Some(first) = producer.next()? {
-                let name = numbers
-                    .by_ref()
-                    .map(|number| format!("{PACKS}{}-{number}", capture.id))
-                    .find(|name| packs.binary_search(name).is_err())
-                    .unwrap_or_default();
-                self.write_pack(&name, first, &mut producer)?;
-                written.insert(Arc::<str>::from(name));
+            let free = |number: u64| {
+                let name = format!("{PACKS}{}-{number}", capture.id);
+                packs.binary_search(&name).is_err().then_some(name)
+            };
+            let mut packer = Packer::new(scope, self.store(), Box::new((0..).filter_map(free)));
+            let workers = Workers::start(scope, capture.tree, &claims);
+            let mut producer = Producer::new(sources, workers, Press::new(&claims)?, progress);
+            while let Some(block) = producer.next()? {
+                packer.put(block)?;
             }
+            written.extend(packer.finish()?.into_iter().map(Arc::<str>::from));
             Ok::<_, ArchiveError>(producer.finish())
         })?;
         let Some(Produced { manifest, databases, shelf, cache }) = produced else {
@@ -271,28 +270,6 @@ impl Archive {
         };
         self.write_info(&info)?;
         Ok((Captured { id: info.id, totals: info.totals }, cache))
-    }
-
-    fn write_pack(&self, name: &str, first: Object, producer: &mut Producer<'_>) -> Result<(), ArchiveError> {
-        let mut failure = None;
-        let mut first = Some(first);
-        let written = self.store().write(name, &mut |out| {
-            let mut pack = PackWriter::new(out)?;
-            let mut next = first.take();
-            while let Some(object) = next {
-                pack.put(&object)?;
-                next = if pack.length() < PACK {
-                    producer.next().map_err(|error| {
-                        failure = Some(error);
-                        io::Error::other("the capture failed")
-                    })?
-                } else {
-                    None
-                };
-            }
-            pack.finish()
-        });
-        written.map_err(|source| failure.unwrap_or_else(|| ArchiveError::store("write", name)(source)))
     }
 }
 

@@ -10,26 +10,32 @@ use tmp_core::{Digest, store::ArchiveStore};
 
 use crate::{
     ArchiveError,
-    object::{Encoding, Header},
-    pack,
+    block::Form,
+    pack::{self, Listed, Place},
 };
 
 /// The objects of some packs.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
     packs: Vec<Arc<str>>,
-    objects: HashMap<Digest, Spot>,
+    blocks: Vec<Spot>,
+    objects: HashMap<Digest, Part>,
 }
 
-/// Where one object is, as it is kept.
+/// Where one block is.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Spot {
-    offset: u64,
+    place: Place,
+    form: Form,
     pack: u32,
-    raw: u32,
-    stored: u32,
-    crc: u32,
-    encoding: Encoding,
+}
+
+/// Which part of a block an object is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Part {
+    block: u32,
+    offset: u32,
+    length: u32,
 }
 
 /// Where one object is.
@@ -37,10 +43,14 @@ pub(crate) struct Spot {
 pub(crate) struct Location {
     /// The pack.
     pub(crate) pack: Arc<str>,
-    /// Where its stored bytes begin.
-    pub(crate) offset: u64,
-    /// What stands before them.
-    pub(crate) header: Header,
+    /// Where its block is in that.
+    pub(crate) place: Place,
+    /// How the block is stored.
+    pub(crate) form: Form,
+    /// Where it begins in the block's raw bytes.
+    pub(crate) offset: u32,
+    /// How many bytes it has.
+    pub(crate) length: u32,
 }
 
 impl Index {
@@ -53,7 +63,7 @@ impl Index {
         let (mut index, mut missing) = (Self::default(), Vec::new());
         for name in packs {
             match pack::read_index(store, name) {
-                Ok(objects) => index.add(name, objects),
+                Ok(blocks) => index.add(name, blocks),
                 Err(ArchiveError::Store { source, .. }) if source.kind() == ErrorKind::NotFound => {
                     missing.push(name.to_owned());
                 }
@@ -71,7 +81,7 @@ impl Index {
         let mut index = Self::default();
         for name in packs {
             match pack::read_index(store, name) {
-                Ok(objects) => index.add(name, objects),
+                Ok(blocks) => index.add(name, blocks),
                 Err(ArchiveError::Damaged { .. } | ArchiveError::UnknownVersion { .. }) => {}
                 Err(error) => return Err(error),
             }
@@ -79,21 +89,38 @@ impl Index {
         Ok(index)
     }
 
-    fn add(&mut self, name: &str, objects: Vec<(Header, u64)>) {
+    fn add(&mut self, name: &str, blocks: Vec<Listed>) {
         let pack = u32::try_from(self.packs.len()).unwrap_or(u32::MAX);
         self.packs.push(name.into());
-        self.objects.reserve(objects.len());
-        for (header, offset) in objects {
-            let Header { digest, raw, stored, encoding, crc } = header;
-            if let Entry::Vacant(vacant) = self.objects.entry(digest) {
-                vacant.insert(Spot { offset, pack, raw, stored, crc, encoding });
+        self.objects.reserve(blocks.iter().map(|block| block.header.objects.len()).sum());
+        for Listed { header, place } in blocks {
+            let block = u32::try_from(self.blocks.len()).unwrap_or(u32::MAX);
+            self.blocks.push(Spot { place, form: header.form, pack });
+            let mut offset = 0;
+            for (digest, length) in header.objects {
+                if let Entry::Vacant(vacant) = self.objects.entry(digest) {
+                    vacant.insert(Part { block, offset, length });
+                }
+                offset += length;
             }
         }
     }
 
+    /// How many raw bytes an object has.
+    pub(crate) fn length(&self, digest: &Digest) -> Option<u32> {
+        self.objects.get(digest).map(|part| part.length)
+    }
+
+    /// Which pack has an object.
+    pub(crate) fn pack_of(&self, digest: &Digest) -> Option<&Arc<str>> {
+        let spot = self.blocks.get(self.objects.get(digest)?.block as usize)?;
+        self.packs.get(spot.pack as usize)
+    }
+
     pub(crate) fn get(&self, digest: &Digest) -> Option<Location> {
-        let Spot { offset, pack, raw, stored, crc, encoding } = *self.objects.get(digest)?;
+        let Part { block, offset, length } = *self.objects.get(digest)?;
+        let Spot { place, form, pack } = *self.blocks.get(block as usize)?;
         let pack = Arc::clone(self.packs.get(pack as usize)?);
-        Some(Location { pack, offset, header: Header { digest: *digest, raw, stored, encoding, crc } })
+        Some(Location { pack, place, form, offset, length })
     }
 }

@@ -11,6 +11,7 @@
 //! length of a file, but for 33 bytes per piece of [`PIECE`] bytes.
 
 mod archive;
+mod block;
 mod capture;
 mod compare;
 mod database;
@@ -25,10 +26,10 @@ mod ignored;
 mod index;
 mod manifest;
 mod manifest_writer;
-mod object;
 mod objects;
 mod order;
 mod pack;
+mod packer;
 mod parents;
 mod path;
 mod placer;
@@ -39,6 +40,7 @@ mod reading;
 mod restore;
 mod retention;
 mod shelf;
+mod short;
 mod snapshot;
 mod stat_cache;
 mod survey;
@@ -50,6 +52,7 @@ mod workers;
 mod writer;
 
 pub use archive::{Archive, Listing};
+pub use block::PIECE;
 pub use capture::{Capture, Captured, DatabaseCopy, Progress, Whole};
 pub use compare::{Difference, Facet};
 pub use diff::SnapshotDiff;
@@ -58,7 +61,6 @@ pub use entry::{Content, Entry, FileEntry};
 pub use error::ArchiveError;
 pub use id::{SnapshotId, SnapshotIdError};
 pub use ignored::Ignored;
-pub use object::PIECE;
 pub use objects::Objects;
 pub use path::{EntryPath, EntryPathError};
 pub use prune::{PrunePlan, Pruner};

@@ -1,10 +1,14 @@
 //! The list of a snapshot's entries: JSON Lines, sorted by path, kept as objects like any content.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    thread,
+};
 
 use serde::Deserialize;
+use tmp_core::Digest;
 
-use crate::{ArchiveError, Entry, EntryPath, FileEntry, SnapshotInfo, objects::Objects};
+use crate::{ArchiveError, Entry, EntryPath, FileEntry, SnapshotInfo, objects::Objects, survey::workers};
 
 /// One line.
 #[derive(Debug, Deserialize)]
@@ -28,25 +32,87 @@ pub(crate) fn read(
     info: &SnapshotInfo,
 ) -> Result<BTreeMap<EntryPath, Entry>, ArchiveError> {
     let name = format!("the manifest of snapshot {}", info.id);
+    let damaged = |fault: String| ArchiveError::damaged(&name, fault);
+    let pieces = &info.manifest.pieces;
+    let parts = pieces.chunks(pieces.len().div_ceil(workers()).max(FEW));
+    let parts: Vec<_> = thread::scope(|scope| {
+        let threads: Vec<_> = parts.map(|part| scope.spawn(|| Part::read(objects, part, &name))).collect();
+        threads.into_iter().map(thread::ScopedJoinHandle::join).collect()
+    });
     let mut reader = Reader { info, objects, entries: Vec::new(), open: Vec::new() };
     let mut partial = Vec::new();
-    for (digest, length) in &info.manifest.pieces {
-        let bytes = objects.object(digest)?;
-        if bytes.len() != *length as usize {
-            return Err(ArchiveError::damaged(name, "a piece has another length than the snapshot says"));
-        }
-        for part in bytes.split_inclusive(|byte| *byte == b'\n') {
-            partial.extend_from_slice(part);
-            if part.ends_with(b"\n") {
-                reader.line(&partial).map_err(|fault| ArchiveError::damaged(&name, fault))?;
-                partial.clear();
-            }
-        }
+    for part in parts {
+        let died = || ArchiveError::store("read", &name)(std::io::Error::other("a thread died"));
+        let part = part.map_err(|_| died())??;
+        part.join(&mut partial, &mut |path, entry| reader.entry(path, entry)).map_err(damaged)?;
     }
     if !partial.is_empty() {
-        return Err(ArchiveError::damaged(name, "its last line has no end"));
+        return Err(damaged("its last line has no end".to_owned()));
     }
-    reader.finish().map_err(|fault| ArchiveError::damaged(name, fault))
+    reader.finish().map_err(damaged)
+}
+
+/// So many pieces are not worth a thread of their own.
+const FEW: usize = 8;
+
+/// Takes one entry after the other.
+type TakeEntry<'t> = dyn FnMut(EntryPath, Entry) -> Result<(), String> + 't;
+
+/// Some pieces that follow each other.
+#[derive(Default)]
+struct Part {
+    /// What stands before the end of the first line, that end included: it may have begun in a piece before.
+    first: Vec<u8>,
+    /// The lines after that.
+    entries: Vec<(EntryPath, Entry)>,
+    /// What stands after the last end of a line.
+    last: Vec<u8>,
+}
+
+impl Part {
+    fn read(objects: &Objects<'_>, pieces: &[(Digest, u32)], name: &str) -> Result<Self, ArchiveError> {
+        let mut part = Self::default();
+        for (digest, length) in pieces {
+            let bytes = objects.object(digest)?;
+            if bytes.len() != *length as usize {
+                let fault = "a piece has another length than the snapshot says";
+                return Err(ArchiveError::damaged(name, fault));
+            }
+            for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+                part.add(line).map_err(|fault| ArchiveError::damaged(name, fault))?;
+            }
+        }
+        Ok(part)
+    }
+
+    fn add(&mut self, line: &[u8]) -> Result<(), String> {
+        if !self.first.ends_with(b"\n") {
+            self.first.extend_from_slice(line);
+        } else if !line.ends_with(b"\n") {
+            self.last.extend_from_slice(line);
+        } else if self.last.is_empty() {
+            self.entries.push(parse(line)?);
+        } else {
+            self.last.extend_from_slice(line);
+            self.entries.push(parse(&self.last)?);
+            self.last.clear();
+        }
+        Ok(())
+    }
+
+    /// Hands over the entries; `partial` is the beginning of a line that the part before ends with, and then that
+    /// of the one that this part ends with.
+    fn join(self, partial: &mut Vec<u8>, take: &mut TakeEntry<'_>) -> Result<(), String> {
+        partial.extend_from_slice(&self.first);
+        if partial.ends_with(b"\n") {
+            let (path, entry) = parse(partial)?;
+            take(path, entry)?;
+            partial.clear();
+        }
+        self.entries.into_iter().try_for_each(|(path, entry)| take(path, entry))?;
+        partial.extend_from_slice(&self.last);
+        Ok(())
+    }
 }
 
 struct Reader<'a> {
@@ -59,8 +125,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn line(&mut self, line: &[u8]) -> Result<(), String> {
-        let (path, entry) = parse(line)?;
+    fn entry(&mut self, path: EntryPath, entry: Entry) -> Result<(), String> {
         if self.entries.last().is_some_and(|(last, _)| *last >= path) {
             return Err(format!("{path} is out of order"));
         }
@@ -103,8 +168,8 @@ impl Reader<'_> {
         }
         for (piece, length) in file.content.pieces() {
             let Some(digest) = piece else { continue };
-            let found = self.objects.locate(&digest).map_err(|error| error.to_string())?;
-            if found.header.raw as usize != length {
+            let found = self.objects.length(&digest).map_err(|error| error.to_string())?;
+            if found as usize != length {
                 return Err(format!("piece {digest} has another length"));
             }
         }
@@ -148,7 +213,7 @@ fn settle_groups(entries: &mut BTreeMap<EntryPath, Entry>) -> Result<(), String>
 
 #[cfg(test)]
 mod tests {
-    use tmp_core::{Digest, Mode, module::Attributes};
+    use tmp_core::{Mode, module::Attributes};
     use tmp_disk::Extent;
 
     use super::*;
@@ -156,7 +221,7 @@ mod tests {
         Content, Manifest,
         index::Index,
         manifest_writer::{ManifestWriter, Run},
-        shelf::{Press, Shelf},
+        shelf::{Claims, Press, Shelf},
     };
 
     fn attributes(mode: u32) -> Attributes {
@@ -197,14 +262,15 @@ mod tests {
     #[test]
     fn the_format_of_each_line() {
         let index = Index::default();
-        let (mut press, mut shelf) = (Press::new(&index).unwrap(), Shelf::default());
+        let claims = Claims::new(&index);
+        let (mut press, mut shelf) = (Press::new(&claims).unwrap(), Shelf::default());
         let mut writer = ManifestWriter::default();
         for (path, entry) in entries() {
             writer.push(&path, &entry, &mut press, &mut shelf).unwrap();
         }
         let (manifest, runs) = writer.finish(&mut press, &mut shelf).unwrap();
-        let objects = std::iter::from_fn(|| shelf.pop());
-        let raw = objects.map(|object| crate::object::decode(&object.header, object.stored).unwrap());
+        let blocks = std::iter::from_fn(|| shelf.pop());
+        let raw = blocks.map(|block| crate::block::decode(&block.header.form, block.stored).unwrap());
         let text = String::from_utf8(raw.collect::<Vec<_>>().concat()).unwrap();
         for (line, entry) in text.lines().zip(entries()) {
             assert_eq!(parse(line.as_bytes()).unwrap(), entry);
@@ -214,6 +280,34 @@ mod tests {
         assert_eq!(manifest, Manifest { size: length.into(), pieces: vec![(digest, length)] });
         assert_eq!(runs, [Run { pieces: 1, lines: 8 }]);
         insta::assert_snapshot!(text);
+    }
+
+    proptest::proptest! {
+        /// Wherever pieces and parts are cut, in the middle of lines too, the lines are the same.
+        #[test]
+        fn parts_make_up_the_whole(cuts in proptest::collection::vec((0_usize..2000, proptest::bool::ANY), 0..12)) {
+            let line = |(path, entry): (EntryPath, Entry)| {
+                let value = serde_json::json!({ "path": path, "entry": entry });
+                format!("{value}\n")
+            };
+            let text: String = entries().into_iter().map(line).collect();
+            let mut cuts: Vec<_> = cuts.into_iter().map(|(at, part)| (at.min(text.len()), part)).collect();
+            cuts.sort_unstable();
+            cuts.push((text.len(), true));
+            let (mut part, mut partial, mut found, mut begin) = (Part::default(), Vec::new(), Vec::new(), 0);
+            for (at, ends) in cuts {
+                for piece in text.as_bytes()[begin..at].split_inclusive(|byte| *byte == b'\n') {
+                    part.add(piece).unwrap();
+                }
+                begin = at;
+                if ends {
+                    let whole = std::mem::take(&mut part);
+                    whole.join(&mut partial, &mut |path, entry| { found.push((path, entry)); Ok(()) }).unwrap();
+                }
+            }
+            proptest::prop_assert!(partial.is_empty());
+            proptest::prop_assert_eq!(found, entries());
+        }
     }
 
     #[test]
@@ -241,7 +335,9 @@ mod tests {
     fn an_entry_takes_no_more_memory_than_is_said() {
         assert!(size_of::<(EntryPath, Entry)>() * 3 / 2 <= crate::BYTES_PER_ENTRY);
         // A hash map doubles when it is seven eighths full.
-        let object = size_of::<(Digest, crate::index::Spot)>() + 1;
-        assert!(object * 16 / 7 <= crate::BYTES_PER_OBJECT, "{object}");
+        let object = size_of::<(Digest, crate::index::Part)>() + 1;
+        // A long object has a block of its own.
+        let block = size_of::<crate::index::Spot>();
+        assert!(object * 16 / 7 + block <= crate::BYTES_PER_OBJECT, "{object} {block}");
     }
 }

@@ -8,7 +8,7 @@ use tmp_core::Digest;
 
 use crate::{
     ArchiveError, Entry, EntryPath, Manifest,
-    object::PIECE,
+    block::PIECE,
     shelf::{Press, Shelf},
 };
 
@@ -102,7 +102,7 @@ impl ManifestWriter {
         let before = self.manifest.pieces.len();
         for piece in self.buffer.chunks(PIECE) {
             let length = u32::try_from(piece.len()).unwrap_or(u32::MAX);
-            self.manifest.pieces.push((shelf.press(press, piece)?, length));
+            self.manifest.pieces.push((shelf.alone(press, piece)?, length));
             self.manifest.size += u64::from(length);
         }
         let pieces = u32::try_from(self.manifest.pieces.len() - before).unwrap_or(u32::MAX);

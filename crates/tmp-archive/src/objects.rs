@@ -1,20 +1,46 @@
 //! Reading objects, and the contents they make up.
 
-use std::{io::Write, sync::OnceLock};
+use std::{
+    collections::VecDeque,
+    io::Write,
+    ops::{Deref, Range},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+};
 
 use tmp_core::{Digest, digest::Hasher, store::ArchiveStore};
 
 use crate::{
     ArchiveError, Content,
     archive::PACKS,
-    error::read_exact,
+    block::PIECE,
     index::{Index, Location},
-    object::{self, HEADER, Header, PIECE},
+    pack::read_block,
 };
 
 /// Takes one piece of a content: its offset, its length, and its bytes unless it is a piece of zeros that
 /// is not stored.
 pub(crate) type TakePiece<'t> = dyn FnMut(u64, usize, Option<&[u8]>) -> Result<(), ArchiveError> + 't;
+
+/// How many blocks of several objects are kept: what is asked for next is likely to be in one of them.
+const KEPT: usize = 8;
+
+/// The bytes of one object.
+#[derive(Debug)]
+pub(crate) struct Raw {
+    block: Arc<Vec<u8>>,
+    range: Range<usize>,
+}
+
+impl Deref for Raw {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.block.get(self.range.clone()).unwrap_or_default()
+    }
+}
+
+/// A block that was read, by its pack and its place in that.
+type Kept = (Arc<str>, u64, Arc<Vec<u8>>);
 
 /// The objects of a snapshot, ready to be read. Every byte is checked as it is read.
 #[derive(Debug)]
@@ -26,12 +52,14 @@ pub struct Objects<'a> {
     missing: Vec<String>,
     /// All packs, once one is needed that the snapshot does not name.
     rest: OnceLock<Index>,
+    /// Blocks that were read last.
+    kept: Mutex<VecDeque<Kept>>,
 }
 
 impl<'a> Objects<'a> {
     pub(crate) fn open(store: &'a dyn ArchiveStore, packs: &[String]) -> Result<Self, ArchiveError> {
         let (index, missing) = Index::load(store, packs.iter().map(String::as_str))?;
-        Ok(Self { store, index, missing, rest: OnceLock::new() })
+        Ok(Self { store, index, missing, rest: OnceLock::new(), kept: Mutex::default() })
     }
 
     pub(crate) fn locate(&self, digest: &Digest) -> Result<Location, ArchiveError> {
@@ -53,6 +81,14 @@ impl<'a> Objects<'a> {
         })
     }
 
+    /// How many raw bytes an object has.
+    pub(crate) fn length(&self, digest: &Digest) -> Result<u32, ArchiveError> {
+        match self.index.length(digest) {
+            Some(length) => Ok(length),
+            None => self.locate(digest).map(|location| location.length),
+        }
+    }
+
     /// All packs; what is cached of them is dropped first, because whoever verifies has not done so.
     fn load_rest(&self) -> Result<Index, ArchiveError> {
         let packs = self.store.list(PACKS).map_err(ArchiveError::store("list", PACKS))?;
@@ -63,19 +99,42 @@ impl<'a> Objects<'a> {
     }
 
     /// The raw bytes of one object.
-    pub(crate) fn object(&self, digest: &Digest) -> Result<Vec<u8>, ArchiveError> {
-        let Location { pack, offset, header } = self.locate(digest)?;
-        let damaged = |fault: &str| ArchiveError::damaged(format!("object {digest} in {pack}"), fault);
-        let begin =
-            offset.checked_sub(HEADER as u64).ok_or_else(|| damaged("it lies outside of its pack"))?;
-        let mut bytes = vec![0; HEADER + header.stored as usize];
-        read_exact(self.store, &pack, begin, &mut bytes)?;
-        let stored = bytes.split_off(HEADER);
-        let found = bytes.first_chunk().and_then(Header::decode);
-        if found != Some(header) {
-            return Err(damaged("its header is not what the pack's index says"));
+    pub(crate) fn object(&self, digest: &Digest) -> Result<Raw, ArchiveError> {
+        let location = self.locate(digest)?;
+        let block = self.block(&location)?;
+        let begin = location.offset as usize;
+        let raw = Raw { block, range: begin..begin + location.length as usize };
+        if Digest::of(&raw) == *digest {
+            Ok(raw)
+        } else {
+            Err(ArchiveError::damaged(
+                format!("object {digest} in {}", location.pack),
+                "it has another digest",
+            ))
         }
-        object::decode(&header, stored).map_err(damaged)
+    }
+
+    /// The raw bytes of a block. One that several objects share is kept for the next of them.
+    fn block(&self, location: &Location) -> Result<Arc<Vec<u8>>, ArchiveError> {
+        let Location { pack, place, form, length, .. } = location;
+        if *length == form.raw {
+            return read_block(self.store, pack, place, form).map(Arc::new);
+        }
+        let is_it = |(of, begin, _): &Kept| *begin == place.begin && of == pack;
+        if let Some((.., block)) = self.kept().iter().find(|kept| is_it(kept)) {
+            return Ok(Arc::clone(block));
+        }
+        let block = Arc::new(read_block(self.store, pack, place, form)?);
+        let mut kept = self.kept();
+        if kept.len() >= KEPT {
+            kept.pop_front();
+        }
+        kept.push_back((Arc::clone(pack), place.begin, Arc::clone(&block)));
+        Ok(block)
+    }
+
+    fn kept(&self) -> MutexGuard<'_, VecDeque<Kept>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Hands each piece of a content to `take`, in order.

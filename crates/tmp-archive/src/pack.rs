@@ -1,6 +1,6 @@
-//! Pack files: many objects one after the other, and an index at the end.
+//! Pack files: many blocks of objects one after the other, and an index at the end.
 //!
-//! Every byte is accounted for: header, objects with their headers, the headers once more as the
+//! Every byte is accounted for: preamble, blocks with their headers, the headers once more as the
 //! index, a footer that says where the index is and has its digest.
 
 use std::io::{self, Write};
@@ -9,27 +9,30 @@ use tmp_core::{Digest, store::ArchiveStore};
 
 use crate::{
     ArchiveError,
+    block::{self, Block, Form, Header},
     error::read_exact,
-    object::{HEADER, Header, Object},
 };
 
 const MAGIC: &[u8; 8] = b"TMPPACK\n";
 const END: &[u8; 8] = b"TMPPEND\n";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
-/// A pack ends with the object that takes it past this many bytes. What an interrupted capture has in
+/// The version before, in which each object was a block of its own. It is read still.
+const FIRST: u32 = 1;
+
+/// A pack ends with the block that takes it past this many bytes. What an interrupted capture has in
 /// finished packs need not be stored again by the next.
 pub(crate) const PACK: u64 = 64 << 20;
 
-/// The length of what stands before the first object, in bytes: magic, version, four zeros.
+/// The length of what stands before the first block, in bytes: magic, version, four zeros.
 const PREAMBLE: usize = 16;
 
 /// The length of the footer in bytes: where the index begins, its length, its SHA-256, magic.
 const FOOTER: usize = 56;
 
-fn preamble() -> [u8; PREAMBLE] {
+fn preamble(version: u32) -> [u8; PREAMBLE] {
     let mut bytes = [0; PREAMBLE];
-    let parts = MAGIC.iter().copied().chain(VERSION.to_le_bytes());
+    let parts = MAGIC.iter().copied().chain(version.to_le_bytes());
     for (to, from) in bytes.iter_mut().zip(parts) {
         *to = from;
     }
@@ -45,7 +48,7 @@ pub(crate) struct PackWriter<'a> {
 
 impl<'a> PackWriter<'a> {
     pub(crate) fn new(out: &'a mut dyn Write) -> io::Result<Self> {
-        out.write_all(&preamble())?;
+        out.write_all(&preamble(VERSION))?;
         Ok(Self { out, length: PREAMBLE as u64, index: Vec::new() })
     }
 
@@ -54,11 +57,11 @@ impl<'a> PackWriter<'a> {
         self.length
     }
 
-    pub(crate) fn put(&mut self, object: &Object) -> io::Result<()> {
-        let header = object.header.encode();
+    pub(crate) fn put(&mut self, block: &Block) -> io::Result<()> {
+        let header = block.header.encode();
         self.out.write_all(&header)?;
-        self.out.write_all(&object.stored)?;
-        self.length += (HEADER + object.stored.len()) as u64;
+        self.out.write_all(&block.stored)?;
+        self.length += block.length();
         self.index.extend_from_slice(&header);
         Ok(())
     }
@@ -76,12 +79,30 @@ impl<'a> PackWriter<'a> {
     }
 }
 
-/// Reads the index of a pack: each object's header with the offset of its stored bytes.
-pub(crate) fn read_index(store: &dyn ArchiveStore, name: &str) -> Result<Vec<(Header, u64)>, ArchiveError> {
+/// One block as the index of its pack says.
+#[derive(Debug)]
+pub(crate) struct Listed {
+    pub(crate) header: Header,
+    pub(crate) place: Place,
+}
+
+/// Where a block is in its pack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// Where its header begins.
+    pub(crate) begin: u64,
+    /// How long the header is.
+    pub(crate) header: u32,
+    /// CRC-32C (RFC 3720) of the header.
+    pub(crate) crc: u32,
+}
+
+/// Reads the index of a pack.
+pub(crate) fn read_index(store: &dyn ArchiveStore, name: &str) -> Result<Vec<Listed>, ArchiveError> {
     let damaged = |fault: &str| ArchiveError::damaged(name, fault);
     let size = store.size(name).map_err(ArchiveError::store("open", name))?;
     let begin = size.checked_sub(FOOTER as u64).ok_or_else(|| damaged("it is too short to be a pack"))?;
-    check_preamble(store, name)?;
+    let version = check_preamble(store, name)?;
     let mut footer = [0; FOOTER];
     read_exact(store, name, begin, &mut footer)?;
     let (fields, end) = footer.split_last_chunk::<8>().ok_or_else(|| damaged("its footer is short"))?;
@@ -100,59 +121,85 @@ pub(crate) fn read_index(store: &dyn ArchiveStore, name: &str) -> Result<Vec<(He
     if Digest::of(&index).as_bytes() != digest {
         return Err(damaged("its index has another digest"));
     }
-    locate(name, &index, offset)
+    locate(name, version, &index, offset)
 }
 
-fn check_preamble(store: &dyn ArchiveStore, name: &str) -> Result<(), ArchiveError> {
+/// The version of a pack.
+fn check_preamble(store: &dyn ArchiveStore, name: &str) -> Result<u32, ArchiveError> {
     let mut found = [0; PREAMBLE];
     read_exact(store, name, 0, &mut found)?;
     let (magic, rest) = found.split_at(MAGIC.len());
     if magic != MAGIC {
         return Err(ArchiveError::damaged(name, "it does not begin as a pack"));
     }
-    if found == preamble() {
-        return Ok(());
+    if let Some(version) = [VERSION, FIRST].into_iter().find(|version| found == preamble(*version)) {
+        return Ok(version);
     }
     match rest.split_first_chunk::<4>() {
         Some((version, [0, 0, 0, 0])) => Err(ArchiveError::UnknownVersion {
             name: name.to_owned(),
             found: format!("pack version {}", u32::from_le_bytes(*version)),
-            known: "pack version 1",
+            known: "pack version 2",
         }),
         _ => Err(ArchiveError::damaged(name, "it does not begin as a pack")),
     }
 }
 
-fn locate(name: &str, index: &[u8], end: u64) -> Result<Vec<(Header, u64)>, ArchiveError> {
+fn locate(name: &str, version: u32, index: &[u8], end: u64) -> Result<Vec<Listed>, ArchiveError> {
     let damaged = |fault: &str| ArchiveError::damaged(name, fault);
-    let (records, rest) = index.as_chunks::<HEADER>();
-    if !rest.is_empty() {
-        return Err(damaged("its index is no list of objects"));
+    let take = if version == FIRST { Header::take_first } else { Header::take };
+    let mut begin = PREAMBLE as u64;
+    let mut blocks = Vec::new();
+    let mut rest = index;
+    while !rest.is_empty() {
+        let before = rest;
+        let header = take(&mut rest).ok_or_else(|| damaged("its index has an impossible block"))?;
+        let written = before.get(..before.len() - rest.len()).unwrap_or_default();
+        let length = u32::try_from(written.len()).unwrap_or(u32::MAX);
+        let place = Place { begin, header: length, crc: crc32c::crc32c(written) };
+        begin += u64::from(length) + u64::from(header.form.stored);
+        blocks.push(Listed { header, place });
     }
-    let mut offset = PREAMBLE as u64;
-    let mut objects = Vec::with_capacity(records.len());
-    for record in records {
-        let header = Header::decode(record).ok_or_else(|| damaged("its index has an impossible object"))?;
-        objects.push((header, offset + HEADER as u64));
-        offset += HEADER as u64 + u64::from(header.stored);
+    if begin == end { Ok(blocks) } else { Err(damaged("its blocks do not make up its length")) }
+}
+
+/// The raw bytes of a block that is in a pack.
+///
+/// # Errors
+/// The pack cannot be read, or the block is not what its index says.
+pub(crate) fn read_block(
+    store: &dyn ArchiveStore,
+    name: &str,
+    place: &Place,
+    form: &Form,
+) -> Result<Vec<u8>, ArchiveError> {
+    let damaged =
+        |fault: &str| ArchiveError::damaged(format!("the block at byte {} of {name}", place.begin), fault);
+    let mut bytes = vec![0; place.header as usize + form.stored as usize];
+    read_exact(store, name, place.begin, &mut bytes)?;
+    let stored = bytes.split_off(place.header as usize);
+    if crc32c::crc32c(&bytes) != place.crc {
+        return Err(damaged("its header is not what the pack's index says"));
     }
-    if offset == end { Ok(objects) } else { Err(damaged("its objects do not make up its length")) }
+    block::decode(form, stored).map_err(damaged)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::object::Encoder;
+    use crate::block::Encoder;
 
     #[test]
     fn the_format_of_a_pack() {
         let mut bytes = Vec::new();
         let mut pack = PackWriter::new(&mut bytes).unwrap();
         let mut encoder = Encoder::new().unwrap();
-        for raw in [&b"abc"[..], &[b'z'; 200]] {
-            pack.put(&encoder.encode(Digest::of(raw), raw).unwrap()).unwrap();
+        let objects = |raws: &[&[u8]]| {
+            raws.iter().map(|raw| (Digest::of(raw), u32::try_from(raw.len()).unwrap())).collect::<Vec<_>>()
+        };
+        for raws in [&[&b"abc"[..]][..], &[&[b'z'; 200], &[b'z'; 77]]] {
+            pack.put(&encoder.encode(objects(raws), &raws.concat()).unwrap()).unwrap();
         }
-        assert_eq!(pack.length(), 16 + 48 + 3 + 48 + 18);
         pack.finish().unwrap();
         let dump = bytes.chunks(16).enumerate().map(|(row, bytes)| {
             let text = bytes.iter().map(|byte| if byte.is_ascii_graphic() { char::from(*byte) } else { '.' });

@@ -85,16 +85,19 @@ impl<'a> Placer<'a> {
         self.groups.get(group)?.first().copied().filter(|first| *first != path)
     }
 
-    /// Puts an entry that is no directory in its place.
+    /// Puts an entry that is no directory in its place. Into a `fresh` directory, which was made for it, without
+    /// looking for what stands there.
     pub(crate) fn put(
         &self,
         path: &EntryPath,
         entry: &Entry,
+        fresh: bool,
         parents: &mut Parents<'_>,
     ) -> Result<(), ArchiveError> {
         let dir = parents.of(path)?;
         let at = At::new(&dir, path.name());
-        let found = self.disk.stat(at).map_err(ArchiveError::disk("look at", path))?;
+        let found =
+            if fresh { None } else { self.disk.stat(at).map_err(ArchiveError::disk("look at", path))? };
         if let Some(stat) = found
             && self.trusted.vouches(path, &stat)
             && self.kept().insert(stat.identity)
@@ -144,10 +147,7 @@ impl<'a> Placer<'a> {
             return settle(self.disk, at, Kind::File, &file.attributes);
         }
         let objects = &self.objects;
-        self.place(path, at, found, &mut |disk, at| {
-            write(disk, at, path, file, objects)?;
-            Ok(set_attributes(disk, at, Kind::File, &file.attributes)?)
-        })?;
+        self.place(path, at, found, &mut |disk, at| write(disk, at, path, file, objects))?;
         self.written.fetch_add(1, Ordering::Relaxed);
         self.bytes.fetch_add(file.content.size, Ordering::Relaxed);
         Ok(())
@@ -220,7 +220,8 @@ impl<'a> Placer<'a> {
         found: Option<Stat>,
         make: &mut dyn FnMut(&dyn Disk, At<'_>) -> Result<(), ArchiveError>,
     ) -> Result<(), ArchiveError> {
-        let (Some(stat), Some(staging)) = (found, self.staging) else {
+        let Some(stat) = found else { return make(self.disk, at) };
+        let Some(staging) = self.staging else {
             self.clear(path, at)?;
             return make(self.disk, at);
         };
@@ -286,6 +287,7 @@ pub(crate) fn settle(
     Ok(set_attributes(disk, at, kind, wanted)?)
 }
 
+/// Makes a file with content and attributes where nothing stands.
 fn write(
     disk: &dyn Disk,
     at: At<'_>,
@@ -302,5 +304,12 @@ fn write(
         }
         Ok(())
     })?;
-    disk.set_len(&open, file.content.size).map_err(ArchiveError::disk("set the length of", path))
+    if file.extents.is_some() {
+        disk.set_len(&open, file.content.size).map_err(ArchiveError::disk("set the length of", path))?;
+    }
+    let inode = open.itself();
+    set_attributes(disk, At::itself(&inode), Kind::File, &file.attributes).map_err(|error| {
+        let DiskError { doing, source, .. } = error;
+        ArchiveError::disk(doing, path)(source)
+    })
 }

@@ -15,10 +15,10 @@ use self::{
 };
 use crate::{
     ArchiveError, ArchivedDatabase, DatabaseCopy, Entry, EntryPath, FileEntry, Manifest,
+    block::Block,
     capture::NewCache,
     earlier::Earlier,
     manifest_writer::{ManifestWriter, Run, begins_piece},
-    object::Object,
     order::{Order, Step, name},
     parents::Parents,
     reading::Reading,
@@ -123,11 +123,11 @@ impl<'a> Producer<'a> {
         self.sources.cache.as_ref().map(|(cache, _)| *cache)
     }
 
-    /// The next new object; `None` once there are no more and [`Producer::finish`] may be asked.
-    pub(crate) fn next(&mut self) -> Result<Option<Object>, ArchiveError> {
+    /// The next block of new objects; `None` once there are no more and [`Producer::finish`] may be asked.
+    pub(crate) fn next(&mut self) -> Result<Option<Block>, ArchiveError> {
         loop {
-            if let Some(object) = self.shelf.pop() {
-                return Ok(Some(object));
+            if let Some(block) = self.shelf.pop() {
+                return Ok(Some(block));
             }
             if self.finished.is_some() {
                 return Ok(None);
@@ -205,10 +205,7 @@ impl<'a> Producer<'a> {
             }
             Way::Short => {
                 let path = entry_path(path)?;
-                let Looked { stat, entry, pieces } = self.next_looked()?;
-                for piece in pieces {
-                    self.shelf.put(piece);
-                }
+                let Looked { stat, entry } = self.next_looked()?;
                 self.remember(depth, name(seen, self.cache()), &stat, &path);
                 match entry {
                     Entry::File(file) => self.file(&path, stat.identity.inode, key(&stat), file),

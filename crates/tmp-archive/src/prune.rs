@@ -17,10 +17,9 @@ use tmp_core::{
 use crate::{
     Archive, ArchiveError, Content, Entry, Listing, Objects, SnapshotId, SnapshotInfo,
     archive::PACKS,
-    error::read_exact,
+    block::{Block, Encoder, Header},
     manifest,
-    object::{self, HEADER, Header, Object},
-    pack::{self, PACK, PackWriter},
+    pack::{self, Listed, PACK, PackWriter, Place, read_block},
 };
 
 /// A pack is written anew when at least one byte in so many is needed no more.
@@ -58,9 +57,18 @@ pub struct Pruner {
 /// One pack, looked at.
 struct Looked {
     name: String,
-    live: Vec<(Header, u64)>,
+    /// Blocks of which something is needed.
+    live: Vec<Live>,
     live_bytes: u64,
     dead_bytes: u64,
+}
+
+/// A block of which something is needed.
+struct Live {
+    place: Place,
+    header: Header,
+    /// Of each of its objects, whether it is needed.
+    needed: Vec<bool>,
 }
 
 impl Archive {
@@ -145,9 +153,8 @@ impl Pruner {
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<PrunePlan, ArchiveError> {
         let (plan, packs) = self.archive.prune_plan(remove)?;
-        let mut moves = packs
-            .iter()
-            .flat_map(|pack| pack.live.iter().map(move |(header, offset)| (&*pack.name, header, *offset)));
+        let mut moves = packs.iter().flat_map(|pack| pack.live.iter().map(move |live| (&*pack.name, live)));
+        let mut encoder = Encoder::new().map_err(ArchiveError::store("compress for", "packs"))?;
         let (mut number, mut done) = (0_u64, 0_u64);
         let store = self.archive.store();
         while let Some(first) = moves.next() {
@@ -157,14 +164,14 @@ impl Pruner {
             let mut failure = None;
             let written = store.write(&name, &mut |out| {
                 let mut pack = PackWriter::new(out)?;
-                while let Some((from, header, offset)) = next.take() {
-                    let object = fetch(store, from, header, offset).map_err(|error| {
+                while let Some((from, live)) = next.take() {
+                    let block = fetch(store, from, live, &mut encoder).map_err(|error| {
                         failure = Some(error);
                         std::io::Error::other("a pack cannot be read")
                     })?;
-                    pack.put(&object)?;
-                    done += (HEADER + object.stored.len()) as u64;
-                    progress(done, plan.rewritten);
+                    pack.put(&block)?;
+                    done += block.length();
+                    progress(done.min(plan.rewritten), plan.rewritten);
                     next = if pack.length() < PACK { moves.next() } else { None };
                 }
                 pack.finish()
@@ -184,13 +191,28 @@ impl Pruner {
     }
 }
 
-/// One object as it is stored, checked.
-fn fetch(store: &dyn ArchiveStore, pack: &str, header: &Header, offset: u64) -> Result<Object, ArchiveError> {
-    let mut stored = vec![0; header.stored as usize];
-    read_exact(store, pack, offset, &mut stored)?;
-    let damaged = |fault: &str| ArchiveError::damaged(format!("object {} in {pack}", header.digest), fault);
-    object::decode(header, stored.clone()).map_err(damaged)?;
-    Ok(Object { header: *header, stored })
+/// What is needed of a block, checked, as a block of its own.
+fn fetch(
+    store: &dyn ArchiveStore,
+    pack: &str,
+    live: &Live,
+    encoder: &mut Encoder,
+) -> Result<Block, ArchiveError> {
+    let mut rest = &*read_block(store, pack, &live.place, &live.header.form)?;
+    let (mut objects, mut raw) = (Vec::new(), Vec::with_capacity(rest.len()));
+    for ((digest, length), needed) in live.header.objects.iter().zip(&live.needed) {
+        let (object, others) = rest.split_at_checked(*length as usize).unwrap_or_default();
+        rest = others;
+        if *needed {
+            if Digest::of(object) != *digest {
+                let name = format!("object {digest} in {pack}");
+                return Err(ArchiveError::damaged(name, "it has another digest"));
+            }
+            objects.push((*digest, *length));
+            raw.extend_from_slice(object);
+        }
+    }
+    encoder.encode(objects, &raw).map_err(ArchiveError::store("compress", "an object"))
 }
 
 /// The objects that snapshots need.
@@ -228,7 +250,7 @@ impl Needed {
         digest: &Digest,
         partial: &mut Vec<u8>,
     ) -> Result<(), ArchiveError> {
-        for part in objects.object(digest)?.split_inclusive(|byte| *byte == b'\n') {
+        for part in (*objects.object(digest)?).split_inclusive(|byte| *byte == b'\n') {
             partial.extend_from_slice(part);
             if part.ends_with(b"\n") {
                 let (_, entry) = manifest::parse(partial)
@@ -246,16 +268,20 @@ impl Needed {
         self.objects.extend(content.pieces().filter_map(|(digest, _)| digest));
     }
 
-    /// Takes what a pack has from what is needed.
-    fn look(&mut self, name: String, index: Vec<(Header, u64)>) -> Looked {
+    /// Takes what a pack has from what is needed. What a part of a block takes is reckoned by its share.
+    fn look(&mut self, name: String, index: Vec<Listed>) -> Looked {
         let mut looked = Looked { name, live: Vec::new(), live_bytes: 0, dead_bytes: 0 };
-        for (header, offset) in index {
-            let bytes = HEADER as u64 + u64::from(header.stored);
-            if self.objects.remove(&header.digest) {
-                looked.live_bytes += bytes;
-                looked.live.push((header, offset));
-            } else {
-                looked.dead_bytes += bytes;
+        for Listed { header, place } in index {
+            let needed: Vec<bool> =
+                header.objects.iter().map(|(digest, _)| self.objects.remove(digest)).collect();
+            let parts = header.objects.iter().zip(&needed).filter(|(_, needed)| **needed);
+            let live: u64 = parts.map(|((_, length), _)| u64::from(*length)).sum();
+            let bytes = u64::from(place.header) + u64::from(header.form.stored);
+            let share = (bytes * live).div_ceil(u64::from(header.form.raw).max(1));
+            looked.live_bytes += share;
+            looked.dead_bytes += bytes - share;
+            if live > 0 {
+                looked.live.push(Live { place, header, needed });
             }
         }
         looked

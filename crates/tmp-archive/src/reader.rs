@@ -7,7 +7,7 @@ use std::{
 
 use tmp_core::Digest;
 
-use crate::{Content, Objects};
+use crate::{Content, Objects, objects::Raw};
 
 /// Reads the bytes of one content, a piece at a time. Each piece is checked; whoever takes them all in
 /// compares the digest of the whole.
@@ -16,29 +16,45 @@ pub struct ContentReader<'a> {
     objects: &'a Objects<'a>,
     /// The pieces that are still to come, with their lengths in bytes.
     rest: vec::IntoIter<(Option<Digest>, usize)>,
-    piece: Vec<u8>,
+    piece: Piece,
     at: usize,
+}
+
+/// The piece at hand.
+#[derive(Debug)]
+enum Piece {
+    Raw(Raw),
+    Zeros(Vec<u8>),
+}
+
+impl Piece {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Raw(raw) => raw,
+            Self::Zeros(zeros) => zeros,
+        }
+    }
 }
 
 impl Objects<'_> {
     /// Reads a content.
     pub fn reader(&self, content: &Content) -> ContentReader<'_> {
         let rest = content.pieces().collect::<Vec<_>>().into_iter();
-        ContentReader { objects: self, rest, piece: Vec::new(), at: 0 }
+        ContentReader { objects: self, rest, piece: Piece::Zeros(Vec::new()), at: 0 }
     }
 }
 
 impl Read for ContentReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.at == self.piece.len() {
+        while self.at == self.piece.bytes().len() {
             let Some((digest, length)) = self.rest.next() else { return Ok(0) };
             self.piece = match digest {
-                Some(digest) => self.objects.object(&digest).map_err(io::Error::other)?,
-                None => vec![0; length],
+                Some(digest) => Piece::Raw(self.objects.object(&digest).map_err(io::Error::other)?),
+                None => Piece::Zeros(vec![0; length]),
             };
             self.at = 0;
         }
-        let count = self.piece.get(self.at..).unwrap_or_default().read(buffer)?;
+        let count = self.piece.bytes().get(self.at..).unwrap_or_default().read(buffer)?;
         self.at += count;
         Ok(count)
     }

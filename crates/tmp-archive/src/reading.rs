@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tmp_core::{Digest, digest::Hasher, module::Attributes};
 use tmp_disk::{At, Disk, Extent, OpenFile, Stat};
 
-use crate::{ArchiveError, Content, EntryPath, FileEntry, object::PIECE, walk::same};
+use crate::{ArchiveError, Content, EntryPath, FileEntry, block::PIECE, walk::same};
 
 /// What reading extended attributes is called in errors.
 pub(crate) const XATTRS: &str = "read the extended attributes of";

@@ -2,6 +2,8 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    ffi::OsStr,
+    os::unix::ffi::OsStrExt as _,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -123,6 +125,7 @@ impl Archive {
             snapshot: &snapshot,
             parents: Parents::new(to),
             directories: BTreeMap::new(),
+            fresh: None,
             links: Vec::new(),
             entries: 0,
         };
@@ -143,6 +146,8 @@ struct Restore<'a> {
     parents: Parents<'a>,
     /// Directories, whose attributes are set last.
     directories: BTreeMap<EntryPath, &'a Attributes>,
+    /// The last directory that was made in one that was there.
+    fresh: Option<&'a EntryPath>,
     /// Further names of files, which are made when these are in place.
     links: Vec<(&'a EntryPath, &'a Entry)>,
     entries: u64,
@@ -197,7 +202,14 @@ impl<'a> Restore<'a> {
                 self.directories.insert(path.clone(), attributes);
                 let dir = self.parents.of(path)?;
                 let at = At::new(&dir, path.name());
-                let found = self.placer.disk.stat(at).map_err(ArchiveError::disk("look at", path))?;
+                let found = if self.is_fresh(path) {
+                    None
+                } else {
+                    self.placer.disk.stat(at).map_err(ArchiveError::disk("look at", path))?
+                };
+                if !self.is_fresh(path) && found.is_none_or(|stat| stat.kind != Kind::Directory) {
+                    self.fresh = Some(path);
+                }
                 self.directory(path, at, found)
             }
             Entry::Symlink { .. } | Entry::File(_) => {
@@ -205,10 +217,15 @@ impl<'a> Restore<'a> {
                     self.links.push((path, entry));
                     Ok(())
                 } else {
-                    hands.give(path, entry)
+                    hands.give((path, entry, self.is_fresh(path)))
                 }
             }
         }
+    }
+
+    /// Whether something is to stand in a directory that was made for it.
+    fn is_fresh(&self, path: &EntryPath) -> bool {
+        self.fresh.is_some_and(|fresh| path.is_within(fresh))
     }
 
     fn directory(&self, path: &EntryPath, at: At<'_>, found: Option<Stat>) -> Result<(), ArchiveError> {
@@ -247,12 +264,12 @@ impl<'a> Restore<'a> {
     fn finish(mut self) -> Result<Restored, ArchiveError> {
         let (disk, tree) = (self.placer.disk, self.placer.tree);
         for (path, entry) in &self.links {
-            self.placer.put(path, entry, &mut self.parents)?;
+            self.placer.put(path, entry, false, &mut self.parents)?;
         }
         for (path, attributes) in self.directories.iter().rev() {
-            let place = locate(tree, path)?;
-            let (dir, name) = place.ok_or_else(|| ArchiveError::Changed { path: path.clone() })?;
-            settle(disk, At::new(&dir, &name), Kind::Directory, attributes)?;
+            let dir = disk.open_dir(tree.root(), OsStr::from_bytes(path.as_bytes()));
+            let dir = dir.map_err(ArchiveError::disk("enter", path))?;
+            settle(disk, At::itself(&dir), Kind::Directory, attributes)?;
         }
         disk.sync_all(tree.root()).map_err(ArchiveError::disk("make durable", &EntryPath::root()))?;
         let count = |number: &AtomicU64| number.load(Ordering::Relaxed);
@@ -269,10 +286,13 @@ struct Hands<'a> {
 }
 
 /// Entries that a thread is given at a time.
-type Batch<'a> = Vec<(&'a EntryPath, &'a Entry)>;
+type Batch<'a> = Vec<Given<'a>>;
 
-/// How many entries that is.
-const BATCH: usize = 32;
+/// An entry, and whether its directory was made for it.
+type Given<'a> = (&'a EntryPath, &'a Entry, bool);
+
+/// How many entries a thread is given at a time: more than share a block, so that few blocks are read twice.
+const BATCH: usize = 128;
 
 /// How many batches wait at most.
 const WAITING: usize = 16;
@@ -289,8 +309,8 @@ impl<'a> Hands<'a> {
                 loop {
                     let next = todo.lock().unwrap_or_else(PoisonError::into_inner).recv();
                     let Ok(batch) = next else { return };
-                    for (path, entry) in batch {
-                        if let Err(error) = placer.put(path, entry, &mut parents) {
+                    for (path, entry, fresh) in batch {
+                        if let Err(error) = placer.put(path, entry, fresh, &mut parents) {
                             // Whoever waits for it may have gone.
                             let _ = failed.send(error);
                             return;
@@ -302,8 +322,8 @@ impl<'a> Hands<'a> {
         Self { work, batch: Vec::new(), failures }
     }
 
-    fn give(&mut self, path: &'a EntryPath, entry: &'a Entry) -> Result<(), ArchiveError> {
-        self.batch.push((path, entry));
+    fn give(&mut self, given: Given<'a>) -> Result<(), ArchiveError> {
+        self.batch.push(given);
         if self.batch.len() < BATCH { Ok(()) } else { self.send() }
     }
 

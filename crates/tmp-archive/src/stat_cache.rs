@@ -38,7 +38,10 @@ const BEGINS: u8 = 1 << 6;
 pub(crate) struct StatCache {
     /// The snapshot it was written with.
     pub(crate) snapshot: SnapshotId,
-    bytes: Vec<u8>,
+    /// The whole file.
+    file: Vec<u8>,
+    /// Where its folders begin.
+    begin: usize,
     runs: Vec<Run>,
     top: u64,
 }
@@ -135,8 +138,13 @@ impl StatCache {
         let runs = (0..cursor.u32()?)
             .map(|_| Some(Run { pieces: cursor.u32()?, lines: cursor.u32()? }))
             .collect::<Option<Vec<_>>>()?;
-        let at = bytes.len() - cursor.0.len();
-        Some(Self { snapshot, runs, top, bytes: bytes.get(at..)?.to_vec() })
+        let begin = bytes.len() - cursor.0.len();
+        Some(Self { snapshot, runs, top, file: bytes, begin })
+    }
+
+    /// What stands at a place, and everything after it.
+    fn at(&self, place: u64) -> Option<&[u8]> {
+        self.file.get(self.begin.checked_add(usize::try_from(place).ok()?)?..)
     }
 
     /// Whether it can be of this manifest.
@@ -183,7 +191,7 @@ impl StatCache {
 
     /// The record at a place.
     pub(crate) fn record(&self, at: u64) -> Option<Record<'_>> {
-        let bytes = self.bytes.get(usize::try_from(at).ok()?..)?;
+        let bytes = self.at(at)?;
         let name = bytes.get(RECORD..)?.get(..usize::from(*bytes.get(RECORD - 1)?))?;
         let mut cursor = Cursor(bytes);
         let (line, folder) = (cursor.u32()?, cursor.u64()?);
@@ -200,8 +208,7 @@ impl StatCache {
 
     /// What a directory held, by name, each with its place.
     pub(crate) fn folder(&self, at: u64) -> Records<'_> {
-        let bytes = usize::try_from(at).ok().and_then(|at| self.bytes.get(at..)).unwrap_or_default();
-        let left = Cursor(bytes).u32().unwrap_or_default();
+        let left = Cursor(self.at(at).unwrap_or_default()).u32().unwrap_or_default();
         Records { cache: self, left, at: at.saturating_add(4) }
     }
 }

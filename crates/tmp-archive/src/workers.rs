@@ -10,38 +10,36 @@ use std::{
     thread::{Scope, panicking},
 };
 
-use tmp_core::module::Kind;
+use tmp_core::{Digest, module::Kind};
 use tmp_disk::{At, Disk, Stat, Tree};
 
 use crate::{
     ArchiveError, Entry, EntryPath,
-    index::Index,
     parents::Parents,
     reading::{Next, Reading, XATTRS, attributes},
-    shelf::{Piece, Press},
-    survey,
+    shelf::{Claims, Press, Pressed},
+    short, survey,
     walk::same,
 };
 
 /// What a thread is to do.
 enum Work {
-    /// Look at some entries, files of one piece at most among them.
-    Look(Vec<EntryPath>),
+    /// Read some entries, files of one piece at most among them; each with what it looked like.
+    Look(Vec<(EntryPath, Option<Stat>)>),
     /// Press one piece of a long file.
     Press(Vec<u8>),
 }
 
 /// What came of it.
 enum Done {
-    Looked(Vec<Looked>),
-    Pressed(Piece),
+    Looked(Vec<Looked>, Pressed),
+    Pressed(Digest, Pressed),
 }
 
 /// An entry that was looked at and read.
 pub(crate) struct Looked {
     pub(crate) stat: Stat,
     pub(crate) entry: Entry,
-    pub(crate) pieces: Vec<Piece>,
 }
 
 type Results = (u64, Result<Done, ArchiveError>);
@@ -60,19 +58,19 @@ pub(crate) struct Ticket(u64);
 
 impl Workers {
     /// Starts the threads; they end when this is dropped.
-    pub(crate) fn start<'s, 'e>(scope: &'s Scope<'s, 'e>, tree: &'e Tree, known: &'e Index) -> Self {
+    pub(crate) fn start<'s, 'e>(scope: &'s Scope<'s, 'e>, tree: &'e Tree, claims: &'e Claims<'e>) -> Self {
         let (work, todo) = channel();
         let (sender, results) = channel();
         let todo = Arc::new(Mutex::new(todo));
         for _ in 0..survey::workers() {
             let (todo, alarm) = (Arc::clone(&todo), Alarm(sender.clone()));
-            scope.spawn(move || run(&todo, &alarm, tree, known));
+            scope.spawn(move || run(&todo, &alarm, tree, claims));
         }
         Self { work, results, arrived: HashMap::new(), next: 0 }
     }
 
     /// Gives entries away.
-    pub(crate) fn look(&mut self, paths: Vec<EntryPath>) -> Ticket {
+    pub(crate) fn look(&mut self, paths: Vec<(EntryPath, Option<Stat>)>) -> Ticket {
         self.give(Work::Look(paths))
     }
 
@@ -90,18 +88,18 @@ impl Workers {
     }
 
     /// Waits for entries.
-    pub(crate) fn looked(&mut self, ticket: Ticket) -> Result<Vec<Looked>, ArchiveError> {
+    pub(crate) fn looked(&mut self, ticket: Ticket) -> Result<(Vec<Looked>, Pressed), ArchiveError> {
         match self.wait(ticket)? {
-            Done::Looked(looked) => Ok(looked),
-            Done::Pressed(_) => Err(died()),
+            Done::Looked(looked, pressed) => Ok((looked, pressed)),
+            Done::Pressed(..) => Err(died()),
         }
     }
 
     /// Waits for a piece.
-    pub(crate) fn pressed(&mut self, ticket: Ticket) -> Result<Piece, ArchiveError> {
+    pub(crate) fn pressed(&mut self, ticket: Ticket) -> Result<(Digest, Pressed), ArchiveError> {
         match self.wait(ticket)? {
-            Done::Pressed(piece) => Ok(piece),
-            Done::Looked(_) => Err(died()),
+            Done::Pressed(digest, pressed) => Ok((digest, pressed)),
+            Done::Looked(..) => Err(died()),
         }
     }
 
@@ -131,20 +129,15 @@ impl Drop for Alarm {
     }
 }
 
-fn run(todo: &Mutex<Receiver<(u64, Work)>>, Alarm(results): &Alarm, tree: &Tree, known: &Index) {
+fn run(todo: &Mutex<Receiver<(u64, Work)>>, Alarm(results): &Alarm, tree: &Tree, claims: &Claims<'_>) {
     let mut parents = Parents::new(tree);
-    let mut press = Press::new(known);
+    let mut press = Press::new(claims);
     loop {
         let next = todo.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok((ticket, work)) = next else { return };
-        let done = match (&mut press, work) {
-            (Ok(press), Work::Press(bytes)) => press.piece(&bytes).map(Done::Pressed),
-            (Ok(press), Work::Look(paths)) => {
-                let disk = &**tree.disk();
-                let looked = paths.iter().map(|path| look(disk, path, &mut parents, press));
-                looked.collect::<Result<_, _>>().map(Done::Looked)
-            }
-            (Err(_), _) => Err(died()),
+        let done = match &mut press {
+            Ok(press) => work_on(work, &**tree.disk(), &mut parents, press),
+            Err(_) => Err(died()),
         };
         if results.send((ticket, done)).is_err() {
             return;
@@ -152,10 +145,30 @@ fn run(todo: &Mutex<Receiver<(u64, Work)>>, Alarm(results): &Alarm, tree: &Tree,
     }
 }
 
-/// Looks at an entry and reads it; once more where it changed meanwhile.
+fn work_on(
+    work: Work,
+    disk: &dyn Disk,
+    parents: &mut Parents<'_>,
+    press: &mut Press<'_>,
+) -> Result<Done, ArchiveError> {
+    match work {
+        Work::Press(bytes) => {
+            let digest = press.alone(&bytes)?;
+            Ok(Done::Pressed(digest, press.take()?))
+        }
+        Work::Look(paths) => {
+            let looked = paths.into_iter().map(|(path, stat)| look(disk, &path, stat, parents, press));
+            let looked = looked.collect::<Result<_, _>>()?;
+            Ok(Done::Looked(looked, press.take()?))
+        }
+    }
+}
+
+/// Reads an entry that looked like this; once more where it changed since.
 fn look(
     disk: &dyn Disk,
     path: &EntryPath,
+    stat: Option<Stat>,
     parents: &mut Parents<'_>,
     press: &mut Press<'_>,
 ) -> Result<Looked, ArchiveError> {
@@ -167,39 +180,44 @@ fn look(
         dir => dir?,
     };
     let at = At::new(&dir, path.name());
-    let stat = disk.stat(at).map_err(ArchiveError::disk("look at", path))?;
-    match stat.ok_or_else(|| gone(path))?.kind {
-        Kind::File => file(disk, at, path.clone(), press),
-        Kind::Directory | Kind::Symlink => other(disk, at, path),
+    let stat = if let Some(stat) = stat {
+        stat
+    } else {
+        let look = disk.stat(at).map_err(ArchiveError::disk("look at", path))?;
+        look.ok_or_else(|| gone(path))?
+    };
+    match stat.kind {
+        Kind::File => match short::read(disk, at, path, stat, press)? {
+            Some(looked) => Ok(looked),
+            None => file(disk, at, path.clone(), press),
+        },
+        Kind::Directory | Kind::Symlink => other(disk, at, path, stat),
         Kind::Special | Kind::Absent => Err(ArchiveError::Special { path: path.clone() }),
     }
 }
 
+/// Reads a file of any length.
 fn file(disk: &dyn Disk, at: At<'_>, path: EntryPath, press: &mut Press<'_>) -> Result<Looked, ArchiveError> {
     let mut reading = Reading::open(disk, at, path)?;
-    let (mut pieces, mut digests) = (Vec::new(), Vec::new());
+    let mut digests = Vec::new();
     loop {
         match reading.next(disk, at)? {
             Next::Piece(None) => digests.push(None),
-            Next::Piece(Some(bytes)) => {
-                let piece = press.piece(&bytes)?;
-                digests.push(Some(piece.digest));
-                pieces.push(piece);
-            }
+            Next::Piece(Some(bytes)) => digests.push(Some(press.alone(&bytes)?)),
             Next::Again => digests.clear(),
             Next::End(file) => {
                 let (stat, entry) = file.entry(digests);
-                return Ok(Looked { stat, entry: Entry::File(entry), pieces });
+                return Ok(Looked { stat, entry: Entry::File(entry) });
             }
         }
     }
 }
 
-fn other(disk: &dyn Disk, at: At<'_>, path: &EntryPath) -> Result<Looked, ArchiveError> {
+fn other(disk: &dyn Disk, at: At<'_>, path: &EntryPath, seen: Stat) -> Result<Looked, ArchiveError> {
     let changed = || ArchiveError::Changed { path: path.clone() };
     let look = || disk.stat(at).map_err(ArchiveError::disk("look at", path))?.ok_or_else(changed);
+    let mut before = seen;
     for _ in 0..2 {
-        let before = look()?;
         let target = match before.kind {
             Kind::Symlink => Some(disk.read_link(at).map_err(ArchiveError::disk("read the link", path))?),
             Kind::Directory => None,
@@ -213,8 +231,9 @@ fn other(disk: &dyn Disk, at: At<'_>, path: &EntryPath) -> Result<Looked, Archiv
                 Some(target) => Entry::Symlink { target, attributes },
                 None => Entry::Directory { attributes },
             };
-            return Ok(Looked { stat, entry, pieces: Vec::new() });
+            return Ok(Looked { stat, entry });
         }
+        before = stat;
     }
     Err(changed())
 }

@@ -58,6 +58,14 @@ macro_rules! handle {
 handle!(Dir);
 handle!(OpenFile);
 
+impl OpenFile {
+    /// The open file as a place: with an empty name, what is asked about a directory or done to one is asked
+    /// about the file and done to it, whatever name it has by now.
+    pub fn itself(&self) -> Dir {
+        Dir(Arc::clone(&self.0))
+    }
+}
+
 impl Lock {
     /// Wraps whatever ends the lock when it is dropped.
     pub fn new<T: Any + Send + Sync>(inner: T) -> Self {

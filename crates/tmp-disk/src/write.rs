@@ -166,7 +166,9 @@ pub fn write_durably(disk: &dyn Disk, dir: &Dir, name: &str, bytes: &[u8]) -> Re
 pub fn read_whole(disk: &dyn Disk, at: At<'_>, limit: u64) -> Result<Vec<u8>, DiskError> {
     let read = || {
         let file = disk.open_file(at)?;
-        let mut bytes = Vec::new();
+        let size = disk.stat(At::itself(&file.itself()))?.map_or(0, |stat| stat.size);
+        // A byte more: reading ends where nothing is left.
+        let mut bytes = Vec::with_capacity(usize::try_from(size.min(limit)).unwrap_or(0).saturating_add(1));
         FileReader::new(disk, &file).take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > limit {
             let text = format!("it is longer than {limit} bytes");

@@ -19,7 +19,7 @@ use crate::{
 const UNDER_WAY: u64 = 16 << 20;
 
 /// What a thread is given at a time: so many entries, or so many bytes.
-const BATCH: (usize, u64) = (64, 1 << 20);
+const BATCH: (usize, u64) = (256, 1 << 20);
 
 /// What the threads are given, ahead of what is taken in.
 pub(super) struct Feed<'a> {
@@ -39,7 +39,9 @@ impl Producer<'_> {
                 return Err(ArchiveError::damaged("the new snapshot", lost));
             };
             self.feed.bytes -= bytes;
-            self.looked.extend(self.workers.looked(ticket)?);
+            let (looked, pressed) = self.workers.looked(ticket)?;
+            self.shelf.put(pressed);
+            self.looked.extend(looked);
             self.feed()?;
         }
         let none = || ArchiveError::damaged("the new snapshot", "an entry was not looked at");
@@ -58,10 +60,12 @@ impl Producer<'_> {
                 if let Way::Short = self.feed.ways.of((self.sources.survey, cache), seen) {
                     // What an entry takes besides its bytes.
                     bytes += 4096;
-                    if let What::Other { stat, .. } = &seen.what {
-                        bytes += if stat.kind == Kind::File { stat.size } else { 0 };
-                    }
-                    paths.push(entry_path(path.clone())?);
+                    let stat = match &seen.what {
+                        What::Other { stat, .. } => Some(**stat),
+                        What::Same(_) => None,
+                    };
+                    bytes += stat.filter(|stat| stat.kind == Kind::File).map_or(0, |stat| stat.size);
+                    paths.push((entry_path(path.clone())?, stat));
                 }
             }
             if paths.is_empty() {

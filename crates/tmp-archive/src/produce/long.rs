@@ -74,7 +74,8 @@ impl Producer<'_> {
     fn settle(&mut self, long: &mut LongFile<'_>, left: usize) -> Result<(), ArchiveError> {
         while long.pending.len() > left {
             let Some((at, ticket)) = long.pending.pop_front() else { break };
-            let digest = self.shelf.put(self.workers.pressed(ticket)?);
+            let (digest, pressed) = self.workers.pressed(ticket)?;
+            self.shelf.put(pressed);
             if let Some(piece) = long.pieces.get_mut(at) {
                 *piece = Some(digest);
             }

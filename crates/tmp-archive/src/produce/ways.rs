@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use tmp_core::module::Kind;
 
 use crate::{
-    object::PIECE,
+    block::PIECE,
     stat_cache::StatCache,
     survey::{Seen, Survey, What},
 };

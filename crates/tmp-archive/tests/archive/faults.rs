@@ -78,6 +78,31 @@ fn at_every_effect() {
     assert!(absent > effects, "most faults prevent the snapshot");
 }
 
+/// Packs are made durable beside each other: whichever fails, there is no snapshot.
+#[test]
+fn while_two_packs_are_written() {
+    let place = Place::new();
+    let tree = place.tree("root");
+    fs::write(place.path("root/file"), noise(66 << 20)).unwrap();
+    let counted = Arc::new(FaultDisk::new(Arc::clone(&place.disk), Fault::None));
+    capture(&counted, &place.path("counted"), &tree).unwrap();
+    let effects = counted.effects();
+    for at in [effects / 2, effects - 12, effects - 9, effects - 7, effects - 5] {
+        let persistent = Fault::Error { at, errno: 28, persistent: true };
+        for (number, fault) in [Fault::Stop { at }, persistent].into_iter().enumerate() {
+            let store = place.path(&format!("store-{at}-{number}"));
+            let disk = Arc::new(FaultDisk::new(Arc::clone(&place.disk), fault));
+            capture(&disk, &store, &tree).unwrap_err();
+            let archive = open(&place.disk, &store);
+            assert_eq!(archive.list().unwrap(), [], "{fault:?}");
+            archive.capture(&portion(3, &tree, &paths(&["file"])), &mut quiet).unwrap();
+            archive.verify(&id(3), &mut quiet).unwrap();
+            assert!(!is_littered(&store), "{fault:?}");
+            fs::remove_dir_all(store).unwrap();
+        }
+    }
+}
+
 #[test]
 fn at_every_loss_of_power() {
     let place = Place::new();

@@ -78,3 +78,18 @@ fn version_2() {
         snapshot.entries.iter().map(|(path, entry)| format!("{path}: {}", entry.kind())).collect();
     insta::assert_snapshot!(kinds.join("\n"));
 }
+
+#[test]
+fn packs_of_version_2() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/archive/fixtures/v3");
+    let archive = Archive::open(Arc::new(ReadOnly(folder))).unwrap();
+    let [info] = archive.list().unwrap().try_into().unwrap();
+    let verified = archive.verify(&info.id, &mut quiet).unwrap();
+    assert_eq!((verified.entries, verified.bytes), (10, 13_000));
+    let snapshot = archive.read(&info.id).unwrap();
+    let mut out = Vec::new();
+    let path = EntryPath::from_bytes(*b"dir/text-2").unwrap();
+    let Some(Entry::File(file)) = snapshot.entry(&path) else { panic!("no file") };
+    archive.objects(&info).unwrap().copy(&file.content, &mut out).unwrap();
+    assert!(out.starts_with(b"line 2 of a text\nline 2") && out.len() == 2000, "from the middle of a block");
+}

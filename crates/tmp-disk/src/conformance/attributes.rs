@@ -10,7 +10,8 @@ use tmp_core::{
 use super::{Bench, Case, fails};
 use crate::disk::{At, Rename, Right, Stat};
 
-pub(super) const CASES: &[Case] = &[modes, owners, times, rights, xattrs, what_a_stat_tells];
+pub(super) const CASES: &[Case] =
+    &[modes, owners, times, rights, xattrs, what_a_stat_tells, an_open_file_by_itself];
 
 fn modes(bench: &Bench<'_>) {
     bench.put("file", b"");
@@ -133,4 +134,27 @@ fn what_a_stat_tells(bench: &Bench<'_>) {
     bench.disk.set_mode(bench.at("file"), Mode::PROGRAM).unwrap();
     let after = bench.stat("file");
     assert!(after.ctime >= before.ctime && after.mtime == before.mtime);
+}
+
+/// What is done by an open file is done to it, under whatever name.
+fn an_open_file_by_itself(bench: &Bench<'_>) {
+    let file = bench.disk.create_file(bench.at("file"), Mode::FILE).unwrap();
+    let own = bench.stat("file");
+    bench.disk.rename(bench.at("file"), bench.at("other"), Rename::NoReplace).unwrap();
+    bench.put("file", b"");
+    let inode = file.itself();
+    let at = At::itself(&inode);
+    let time = Timestamp { seconds: -5, nanoseconds: 7 };
+    bench.disk.set_owner(at, own.uid, own.gid).unwrap();
+    bench.disk.set_mode(at, Mode::from_bits(0o4751)).unwrap();
+    bench.disk.set_mtime(at, time).unwrap();
+    let stat = bench.disk.stat(at).unwrap().unwrap();
+    assert_eq!(stat, bench.stat("other"));
+    assert_eq!((stat.identity, stat.mode, stat.mtime), (own.identity, Mode::from_bits(0o4751), time));
+    assert_eq!(bench.stat("file").mode, Mode::FILE, "not by the name");
+    if bench.disk.set_xattr(at, b"user.a", b"1").is_ok() {
+        assert_eq!(bench.disk.xattrs(at).unwrap(), bench.disk.xattrs(bench.at("other")).unwrap());
+        bench.disk.remove_xattr(at, b"user.a").unwrap();
+    }
+    assert_eq!(bench.disk.xattrs(bench.at("other")).unwrap(), bench.disk.xattrs(at).unwrap());
 }
