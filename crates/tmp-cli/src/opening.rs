@@ -102,6 +102,7 @@ pub(crate) fn stopped(error: EngineError) -> Failure {
         EngineError::NotReady { source: DatabaseError::Busy { .. } } => {
             (Exit::NotNow, "nothing was changed; run it again when whoever holds the database has let it go")
         }
+        EngineError::Outdated { .. } => (Exit::NotNow, "nothing was changed; run it again to plan anew"),
         EngineError::NotReady { .. } => (Exit::PreCheck, "nothing was changed; see `tmp doctor`"),
         EngineError::Unresolved { .. } => {
             (Exit::RollbackFailed, "the target stays blocked; put it right and resolve again")

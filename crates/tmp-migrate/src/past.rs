@@ -8,6 +8,7 @@ use std::{
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
+use time::OffsetDateTime;
 use tmp_core::{DatabaseName, MigrationId, database::Database, plan::Plan};
 use tmp_disk::{Dir, Disk, DiskError};
 
@@ -17,7 +18,7 @@ use crate::{
     history::{History, HistoryError, Unreadable, mark_reversed},
     journal::Journal,
     left::Left,
-    planner::{self, PlanError, PlanRequest, ReversalContents, ReversalRequest},
+    planner::{self, PlanError, PlanRequest, ReversalContents, ReversalRequest, id_after, new_id},
     trace::{Standing, Trace},
     workplace::Workplace,
 };
@@ -113,6 +114,15 @@ impl Past {
             }
         }
         Ok(set.into_iter().rev().map(Trace::standing).collect())
+    }
+
+    /// An id for a new migration: later than every one that was read, also where the clock was set back, because
+    /// the order of ids is the order of migrations.
+    pub(crate) fn next_id(&self, now: OffsetDateTime) -> MigrationId {
+        let id = new_id(now);
+        let unreadable = self.unreadable.iter().map(|(id, _)| id);
+        let last = self.traces.keys().chain(unreadable).max();
+        last.filter(|last| **last >= id).map_or(id, id_after)
     }
 
     /// As [`crate::plan`].

@@ -71,6 +71,13 @@ pub enum EngineError {
         /// The type of file system.
         file_system: String,
     },
+    /// A later migration than the plan has begun at this target since it was made. The migration never began:
+    /// nothing was touched.
+    #[error("migration {later} began at this target after the plan was made")]
+    Outdated {
+        /// The later one.
+        later: MigrationId,
+    },
     /// The plan is for another target than the engine's.
     #[error("the plan is for another target")]
     OtherTarget,

@@ -5,8 +5,8 @@ use std::path::Path;
 use camino::Utf8Path;
 use tmp_archive::{Archive, DirectoryStore};
 use tmp_core::{
-    Mode, ModulePath, Phase, contents::Contents, database::Database, event::Event, outcome::Outcome,
-    plan::Plan,
+    MigrationId, Mode, ModulePath, Phase, contents::Contents, database::Database, event::Event,
+    outcome::Outcome, plan::Plan,
 };
 use tmp_disk::{
     At, Capabilities, Dir, Disk, DiskError, Lock, ProbeError, Tree, create_dir_durably, ensure_dirs, probe,
@@ -30,7 +30,7 @@ use crate::{
     folder::{self, Folder, FolderError},
     history::HistoryError,
     holder::{LOCK, NOTE},
-    journal::{Fact, Record},
+    journal::{Fact, Journal, Record},
     left::Left,
     planner::new_id,
     workplace::Workplace,
@@ -120,7 +120,7 @@ impl Engine {
     ///
     /// # Errors
     /// The migration never began ([`EngineError::NotBegun`], [`EngineError::NotReady`],
-    /// [`EngineError::OtherTarget`]), or the engine could not go on: drop it, open again in a new process, and recover.
+    /// [`EngineError::OtherTarget`], [`EngineError::Outdated`]), or the engine could not go on: drop it, open again in a new process, and recover.
     pub fn migrate(
         &mut self,
         plan: &Plan,
@@ -130,6 +130,10 @@ impl Engine {
         let site = &self.site;
         if plan.target != site.target {
             return Err(EngineError::OtherTarget);
+        }
+        let newer = later(site, &plan.migration).map_err(|source| EngineError::NotBegun { source })?;
+        if let Some(later) = newer {
+            return Err(EngineError::Outdated { later });
         }
         let began = site.clock().elapsed();
         let not_begun = |error| EngineError::NotBegun { source: FolderError::Disk(error) };
@@ -224,7 +228,7 @@ pub(super) const fn is_over(phase: Phase) -> bool {
 }
 
 /// The open migration of this root, if there is one: no second can be, because none begins while one
-/// is. It is the newest; where the clock went backwards it is one that left its slots.
+/// is. It is the newest, or one that left its slots.
 fn open_migration(site: &Site) -> Result<Option<Replayed>, OpenError> {
     for id in cleanup::staged(site)? {
         let replayed = replay(site, &id)?;
@@ -240,14 +244,32 @@ fn newest(site: &Site) -> Result<Option<Replayed>, OpenError> {
     let ids = folder::migrations(site.disk(), &site.journals)?;
     for id in ids.iter().rev() {
         let replayed = replay(site, id)?;
-        let ours = replayed.records.first().is_some_and(|record| {
-            matches!(&record.fact, Fact::Begin { root, .. } if Utf8Path::new(root) == site.target.root)
-        });
-        if ours {
+        if is_ours(site, &replayed.records) {
             return Ok(Some(replayed));
         }
     }
     Ok(None)
+}
+
+/// A migration of this root whose id is not earlier than this: recovery, which looks at the newest, would miss
+/// one that began under an earlier id.
+fn later(site: &Site, id: &MigrationId) -> Result<Option<MigrationId>, FolderError> {
+    for later in folder::migrations(site.disk(), &site.journals)?.into_iter().rev() {
+        if later < *id {
+            break;
+        }
+        let folder = Folder::open(site.disk(), (&site.journals, &site.journals_path), &later)?;
+        if is_ours(site, &Journal::read(site.disk(), &folder.dir, &later)?.1) {
+            return Ok(Some(later));
+        }
+    }
+    Ok(None)
+}
+
+fn is_ours(site: &Site, records: &[Record]) -> bool {
+    records.first().is_some_and(
+        |record| matches!(&record.fact, Fact::Begin { root, .. } if Utf8Path::new(root) == site.target.root),
+    )
 }
 
 /// Takes the lock and writes into it who holds it, for people.

@@ -200,7 +200,7 @@ fn planned(
     warnings.extend(condition::warnings(&tree, enhancement, &normalised));
     Ok(Plan {
         schema: SCHEMA.into(),
-        migration: new_id(workplace.clock.now()),
+        migration: past.next_id(workplace.clock.now()),
         provenance: request.provenance.clone(),
         target: target.clone(),
         reverses: restored.reverses.clone(),
@@ -220,6 +220,14 @@ fn planned(
 pub(crate) fn new_id(now: OffsetDateTime) -> MigrationId {
     let seconds = u64::try_from(now.unix_timestamp()).unwrap_or_default();
     let timestamp = uuid::Timestamp::from_unix(uuid::NoContext, seconds, now.nanosecond());
+    MigrationId::from_bits(uuid::Uuid::new_v7(timestamp).as_u128())
+}
+
+/// A new id that sorts by the millisecond after `last`, the least by which a UUID of version 7 can follow.
+pub(crate) fn id_after(last: &MigrationId) -> MigrationId {
+    let milliseconds = u64::try_from(last.bits() >> 80).unwrap_or_default().saturating_add(1);
+    let nanoseconds = u32::try_from(milliseconds % 1000).unwrap_or_default() * 1_000_000;
+    let timestamp = uuid::Timestamp::from_unix(uuid::NoContext, milliseconds / 1000, nanoseconds);
     MigrationId::from_bits(uuid::Uuid::new_v7(timestamp).as_u128())
 }
 

@@ -14,7 +14,7 @@ use tmp_core::{
     outcome::Outcome,
 };
 use tmp_disk::{Fault, FaultDisk, RealDisk, SystemClock};
-use tmp_migrate::{Engine, OpenError, Opened, Workplace};
+use tmp_migrate::{Engine, EngineError, OpenError, Opened, Workplace};
 use tmp_testkit::{sqlite, walk};
 
 fn lab(fails: bool) -> Lab {
@@ -264,6 +264,38 @@ fn an_open_migration_is_found_although_the_clock_went_backwards() {
     let outcome = lab.recover();
     assert!(matches!(outcome, Some(Outcome::RolledBack { .. })), "{outcome:?}");
     assert_same(&seen, &lab.seen());
+}
+
+#[test]
+fn an_open_migration_without_modules_is_found_although_the_clock_went_backwards() {
+    let mut lab = Lab::with_database("create table fee(id int);");
+    lab.sql("010", "insert into fee values (1);", Some("delete from fee where id = 1;"), None);
+    let outcome = lab.migrate();
+    assert!(matches!(outcome, Outcome::Committed { .. }), "{outcome:?}");
+    lab.enhancement.sql.clear();
+    lab.sql("020", "insert into fee values (2);", Some("delete from fee where id = 2;"), None);
+    lab.clock = Some(Arc::new(Behind(SystemClock::new())));
+    let seen = lab.seen();
+    lab.die_at(|event| matches!(event, Event::Done { work: Work::Sql, .. }));
+    let outcome = lab.recover();
+    assert!(matches!(outcome, Some(Outcome::RolledBack { .. })), "{outcome:?}");
+    assert_same(&seen, &lab.seen());
+}
+
+#[test]
+fn a_plan_older_than_the_last_migration_does_not_begin() {
+    let mut lab = Lab::with_database("create table fee(id int);");
+    lab.sql("010", "insert into fee values (1);", Some("delete from fee where id = 1;"), None);
+    let old = lab.plan().unwrap();
+    // Ids of one millisecond are in no order.
+    std::thread::sleep(Duration::from_millis(2));
+    let outcome = lab.migrate();
+    assert!(matches!(outcome, Outcome::Committed { .. }), "{outcome:?}");
+    let seen = lab.seen();
+    let ended = lab.migrate_planned(&old, Arc::new(RealDisk), |_, _| {});
+    assert!(matches!(ended, Err(Ended::Engine(EngineError::Outdated { .. }))), "{ended:?}");
+    assert_same(&seen, &lab.seen());
+    assert!(lab.recover().is_none());
 }
 
 #[test]
