@@ -66,8 +66,8 @@ pub(crate) fn run(words: &[String]) -> Done {
         println!("\n{text}");
         if flags.has("--write") {
             let old = std::fs::read_to_string(&file).unwrap_or_default();
-            let old = page::with_part(&old, "machine", &machine);
-            std::fs::write(&file, page::with_part(&old, id, &text))?;
+            let old = page::with_section(&old, "machine", &machine);
+            std::fs::write(&file, page::with_section(&old, id, &text))?;
         }
     }
     Ok(())

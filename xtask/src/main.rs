@@ -20,7 +20,7 @@ cargo xtask crash    the crash matrix: the reference migration killed before eve
                      --point K only this kill   --write keep the result in docs/crash-matrix.md
                      --atomic with the whole tree exchanged by one rename
 cargo xtask case     consecutive releases of seven real projects, with SQL; the result goes to docs/cases.md   --seed N
-cargo xtask bench    the workloads W1 to W9 side by side with the tools people use today; takes hours, and root
+cargo xtask bench    the workloads W1 to W9 side by side with the tools people use today; takes about an hour, and root
                      --only W4   --runs N (5)   --patience SECONDS (60) for a quiet machine before each run
                      --small a small tree, to try the bench itself   --write keep the result in docs/performance.md
 ";

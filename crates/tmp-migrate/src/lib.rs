@@ -28,6 +28,7 @@ mod folder;
 mod history;
 mod holder;
 mod http;
+mod ids;
 mod journal;
 mod left;
 mod past;

@@ -16,9 +16,10 @@ use crate::{
     accepted,
     folder::{self, Folder, FolderError},
     history::{History, HistoryError, Unreadable, mark_reversed},
+    ids::{id_after, new_id},
     journal::Journal,
     left::Left,
-    planner::{self, PlanError, PlanRequest, ReversalContents, ReversalRequest, id_after, new_id},
+    planner::{self, PlanError, PlanRequest, ReversalContents, ReversalRequest},
     trace::{Standing, Trace},
     workplace::Workplace,
 };

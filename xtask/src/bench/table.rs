@@ -18,6 +18,9 @@ pub(super) struct Section {
     pub(super) goals: Vec<Goal>,
 }
 
+/// The head of a table of goals.
+pub(super) const GOALS: &str = "| goal | measured | at most | met |\n|---|---|---|---|\n";
+
 /// Something to be reached.
 #[derive(Debug)]
 pub(super) struct Goal {
@@ -133,7 +136,7 @@ impl Section {
         if self.goals.is_empty() {
             return String::new();
         }
-        let mut text = String::from("| goal | measured | at most | met |\n|---|---|---|---|\n");
+        let mut text = String::from(GOALS);
         for Goal { what, measured, limit, unit } in &self.goals {
             let (figure, met) = match measured {
                 Some(figure) => (digits(*figure), if figure <= limit { "yes" } else { "**no**" }),

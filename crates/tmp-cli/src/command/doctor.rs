@@ -223,7 +223,10 @@ impl Examination {
             if text.starts_with("slots-") || text.starts_with("gc-") {
                 self.warn(
                     about,
-                    format!("{text} is left in the work directory; the next migration removes it"),
+                    format!(
+                        "{text} is left in the work directory; the next migration removes it, or keeps it aside \
+                         where a person settled what it belongs to"
+                    ),
                 );
             }
         }

@@ -32,7 +32,7 @@ impl Run<'_, '_> {
 
     /// Archives once more, because somebody wrote to the database after the first time.
     pub(super) fn archive_again(&mut self) -> Result<(), Trouble> {
-        let id = crate::planner::new_id(self.site.clock().now());
+        let id = crate::ids::new_id(self.site.clock().now());
         self.snapshot(SnapshotId::from_bits(id.bits()))
     }
 

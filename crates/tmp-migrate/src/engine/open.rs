@@ -30,9 +30,9 @@ use crate::{
     folder::{self, Folder, FolderError},
     history::HistoryError,
     holder::{LOCK, NOTE},
+    ids::new_id,
     journal::{Fact, Journal, Record},
     left::Left,
-    planner::new_id,
     workplace::Workplace,
 };
 

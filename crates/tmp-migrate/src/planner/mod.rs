@@ -13,9 +13,8 @@ mod writes;
 use std::{collections::BTreeMap, fmt, path::Path};
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
-use time::OffsetDateTime;
 use tmp_core::{
-    MigrationId, ModulePath,
+    ModulePath,
     database::Database,
     enhancement::Enhancement,
     module::Attributes,
@@ -214,21 +213,6 @@ fn planned(
         needs,
         warnings,
     })
-}
-
-/// A new id, sorting by `now` (UUID version 7, RFC 9562).
-pub(crate) fn new_id(now: OffsetDateTime) -> MigrationId {
-    let seconds = u64::try_from(now.unix_timestamp()).unwrap_or_default();
-    let timestamp = uuid::Timestamp::from_unix(uuid::NoContext, seconds, now.nanosecond());
-    MigrationId::from_bits(uuid::Uuid::new_v7(timestamp).as_u128())
-}
-
-/// A new id that sorts by the millisecond after `last`, the least by which a UUID of version 7 can follow.
-pub(crate) fn id_after(last: &MigrationId) -> MigrationId {
-    let milliseconds = u64::try_from(last.bits() >> 80).unwrap_or_default().saturating_add(1);
-    let nanoseconds = u32::try_from(milliseconds % 1000).unwrap_or_default() * 1_000_000;
-    let timestamp = uuid::Timestamp::from_unix(uuid::NoContext, milliseconds / 1000, nanoseconds);
-    MigrationId::from_bits(uuid::Uuid::new_v7(timestamp).as_u128())
 }
 
 /// Compiles globs in which `*` stops at `/` and `**` does not.

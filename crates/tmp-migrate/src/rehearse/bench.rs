@@ -17,7 +17,7 @@ use super::{
     proof::{Class, Finding, Position},
     scratch::Scratch,
 };
-use crate::planner::new_id;
+use crate::ids::new_id;
 
 /// One SQL change with its texts.
 #[derive(Debug)]

@@ -52,7 +52,8 @@ use self::{
 use crate::{
     command::CommandPolicy,
     engine::{EngineError, OpenError},
-    planner::{PlanError, Utility, new_id},
+    ids::new_id,
+    planner::{PlanError, Utility},
     workplace::Workplace,
 };
 

@@ -15,10 +15,7 @@ use tmp_core::{
 use tmp_disk::{Disk, Tree};
 
 use super::{RehearsalError, turn::Seen};
-use crate::{
-    planner::{forbidden_paths, new_id},
-    workplace::Workplace,
-};
+use crate::{ids::new_id, planner::forbidden_paths, workplace::Workplace};
 
 /// Looks at one clone as often as wanted.
 #[derive(Clone)]

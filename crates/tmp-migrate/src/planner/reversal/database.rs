@@ -10,10 +10,7 @@ use tmp_core::{
 };
 use tmp_disk::{At, ensure_dirs, remove_tree};
 
-use super::{
-    super::{PlanFault, new_id},
-    ReversalContents, Reversed, unreadable,
-};
+use super::{super::PlanFault, ReversalContents, Reversed, unreadable};
 use crate::workplace::Workplace;
 
 /// The SQL changes of the reversal, and what tells whether it did right. Where one of the changes goes back
@@ -110,7 +107,7 @@ fn from_archive(
 ) -> Result<String, String> {
     let disk = workplace.disk.as_ref();
     let state = ensure_dirs(disk, Path::new(&workplace.state)).map_err(|error| crate::text(&error))?;
-    let name = format!("copy-{}", new_id(workplace.clock.now()));
+    let name = format!("copy-{}", crate::ids::new_id(workplace.clock.now()));
     let at = At::new(&state, &name);
     let script = reversed
         .archive

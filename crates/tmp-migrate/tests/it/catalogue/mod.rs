@@ -17,6 +17,31 @@ pub(crate) struct Case {
     pub(crate) down: &'static str,
 }
 
+const fn case(name: &'static str, before: &'static str, up: &'static str, down: &'static str) -> Case {
+    Case { name, before, up, down }
+}
+
+/// A table with something of everything in its columns.
+const ITEM: &str =
+    "CREATE TABLE item (id INTEGER PRIMARY KEY, name TEXT NOT NULL, price INTEGER DEFAULT 10, \
+                    note TEXT);
+INSERT INTO item VALUES (1, 'pen', 3, 'blue'), (2, 'ink', 7, NULL), (3, 'cap', 7, 'red');";
+
+/// Two tables, the one referring to the other.
+const PAIR: &str = "CREATE TABLE owner (id INTEGER PRIMARY KEY, name TEXT);
+CREATE TABLE pet (id INTEGER PRIMARY KEY, owner INTEGER REFERENCES owner (id) ON DELETE CASCADE, name TEXT);
+INSERT INTO owner VALUES (1, 'ann'), (2, 'bob');
+INSERT INTO pet VALUES (1, 1, 'rex'), (2, 2, 'tom');";
+
+/// A table with an index, a view and triggers on it.
+const SEEN: &str = "CREATE TABLE t (a INTEGER, b TEXT COLLATE NOCASE, c TEXT);
+CREATE TABLE log (what TEXT);
+CREATE INDEX t_a ON t (a) WHERE a > 0;
+CREATE UNIQUE INDEX t_lower ON t (lower(b));
+CREATE VIEW v AS SELECT a, b FROM t;
+CREATE TRIGGER t_log AFTER DELETE ON t BEGIN INSERT INTO log VALUES (old.b); END;
+INSERT INTO t VALUES (1, 'x', 'one'), (2, 'y', 'two');";
+
 /// How many cases are rehearsed at a time.
 const WORKERS: usize = 2;
 
