@@ -94,6 +94,13 @@ impl SimDisk {
         Self(Arc::new(Mutex::new(State::new(file_system))))
     }
 
+    /// The same, without the means to exchange two names in one step, as file systems of before 2014 are.
+    #[must_use]
+    pub fn without_exchange(self) -> Self {
+        self.state().exchange = false;
+        self
+    }
+
     /// The file system as it is found after every process died now: nothing is open or locked. What was not
     /// synced can still be lost by a power loss later. This one goes on as if nothing had happened.
     #[must_use = "the processes of this file system go on; those of the one that is answered died"]

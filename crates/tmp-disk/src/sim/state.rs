@@ -23,6 +23,8 @@ const LONGEST: usize = 255;
 pub(super) struct State {
     /// The type of file system that it says it is.
     pub(super) name: &'static str,
+    /// Whether two names can be exchanged.
+    pub(super) exchange: bool,
     inodes: BTreeMap<u64, Inode>,
     log: Log,
     next: u64,
@@ -39,6 +41,7 @@ impl State {
     pub(super) fn new(name: &'static str) -> Self {
         let mut state = Self {
             name,
+            exchange: true,
             inodes: BTreeMap::new(),
             log: Log::default(),
             next: ROOT + 1,
@@ -248,7 +251,8 @@ impl State {
     pub(super) fn after_power_loss(&self, seed: u64) -> Self {
         let mut dice = Dice::new(seed);
         let mut entries = self.log.survivors(&mut dice);
-        let mut found = Self { next: self.next, ticks: self.ticks, ..Self::new(self.name) };
+        let fresh = Self::new(self.name);
+        let mut found = Self { next: self.next, ticks: self.ticks, exchange: self.exchange, ..fresh };
         found.inodes.clear();
         found.used_inodes = 0;
         let mut reached = vec![ROOT];
