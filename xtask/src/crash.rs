@@ -1,5 +1,6 @@
 //! Every fault matrix: which proofs there are, which points of them are tried, and what came of it.
 
+mod model;
 mod page;
 mod point;
 mod proof;
@@ -45,6 +46,18 @@ pub(crate) fn run(words: &[String]) -> Done {
         for proof in &proofs {
             println!("{:20} {}", proof.id(), proof.what());
         }
+        println!(
+            "{:20} the engine on a simulated disk, every change set of at most three operations",
+            model::ID
+        );
+        return Ok(());
+    }
+    if let Some((model::ID, point)) = flags.word("--point").and_then(|text| text.rsplit_once('/')) {
+        println!("{}", model::run(choice, Some(point))?);
+        return Ok(());
+    }
+    if flags.word("--only") == Some(model::ID) {
+        println!("{}", model::run(choice, None)?);
         return Ok(());
     }
     let scratch = tempfile::Builder::new().prefix("tmp-crash-").tempdir_in(scratch(&flags))?;
@@ -73,6 +86,9 @@ pub(crate) fn run(words: &[String]) -> Done {
             None => results.rows.push(whole(&**proof, &shops, choice)?),
         }
         results.tell_last();
+    }
+    if flags.word("--only").is_none() {
+        results.model = Some(model::run(choice, None)?);
     }
     print!("{}", results.table());
     if flags.has("--write") {

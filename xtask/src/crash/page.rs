@@ -60,6 +60,7 @@ const KINDS: &str = "
 | twice, thrice | the migration is killed, then `recover`, then another `recover`; the decision never flips. One exception: a recovery that was going forward and dies inside a step takes everything back, since no step is run twice |
 | signal | SIGTERM, SIGINT or SIGHUP before a call: success or an orderly rollback, exit code 0 or 10, and nothing left to recover |
 | create, prune | SIGKILL of `tmp archive create` and `prune`: every archive reads back whole, the next command works |
+| model | no process: the engine on a simulated disk that keeps the five rules (`crates/tmp-disk/src/lib.rs`) and nothing else. All 819 change sets of at most three operations of nine kinds, switched file by file, with and without exchange of names, and as a whole tree, also with a check that fails; at every effect a kill and power losses; some recoveries are struck at each of their effects, some disks lose power again after recovery. Point: case × 1000 + effect |
 | reverse, rehearse | SIGKILL of `tmp reverse`, which ends before or after, and of `tmp rehearse`, which changes nothing |
 
 EINTR from then on is the one error that a process may meet for ever: what was interrupted is tried again, by SQLite and

@@ -7,7 +7,10 @@ use std::{
     time::Duration,
 };
 
-use super::proof::{Came, Choice, End, Proof};
+use super::{
+    model::Model,
+    proof::{Came, Choice, End, Proof},
+};
 use crate::Done;
 
 /// The results of a run.
@@ -16,6 +19,8 @@ pub(crate) struct Results {
     pub(super) scratch: PathBuf,
     pub(super) rows: Vec<Row>,
     pub(super) left_out: Vec<Left>,
+    /// What came of the model, whose states are no faults put into processes.
+    pub(super) model: Option<Model>,
 }
 
 /// A proof that could not be run here.
@@ -88,7 +93,7 @@ impl Row {
 
 impl Results {
     pub(super) fn new(choice: Choice, scratch: &Path) -> Self {
-        Self { choice, scratch: scratch.into(), rows: Vec::new(), left_out: Vec::new() }
+        Self { choice, scratch: scratch.into(), rows: Vec::new(), left_out: Vec::new(), model: None }
     }
 
     /// Tells the developer how it stands.
@@ -126,6 +131,9 @@ impl Results {
             self.violations(),
             seconds.round(),
         );
+        if let Some(model) = &self.model {
+            let _ = write!(text, "\n* {model}");
+        }
         for row in &self.rows {
             for (note, count) in &row.notes {
                 let _ = write!(text, "\n* {}-{}: {count} points {note}", row.matrix, row.package);
