@@ -15,6 +15,7 @@ mod change_sets;
 mod clock;
 mod explore;
 mod eye;
+mod kept;
 mod machine;
 mod matrix;
 mod world;
