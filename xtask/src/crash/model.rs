@@ -16,6 +16,9 @@ pub(super) const ID: &str = "model";
 /// How many power losses there are at each effect in a long run.
 const LOSSES: &str = "8";
 
+/// For how many seconds cases are begun in a long run.
+const SECONDS: &str = "3600";
+
 /// The figures of a run.
 pub(super) struct Model {
     figures: serde_json::Value,
@@ -30,7 +33,7 @@ pub(super) fn run(choice: Choice, point: Option<&str>) -> Done<Model> {
         .env("CARGO_PROFILE_RELEASE_LTO", "off")
         .env("TMP_MODEL_SEED", choice.seed.to_string());
     if choice.long {
-        command.env("TMP_MODEL_LONG", LOSSES);
+        command.env("TMP_MODEL_LONG", LOSSES).env("TMP_MODEL_SECONDS", SECONDS);
     }
     if let Some(point) = point {
         command.env("TMP_MODEL_POINT", point);
@@ -52,11 +55,12 @@ impl fmt::Display for Model {
         let seconds = figure("ms").max(1000) / 1000;
         write!(
             f,
-            "model: {} states of a simulated disk at {} effects of {} migrations, 0 violations ({} after a kill, {} \
+            "model: {} states of a simulated disk at {} effects of {} of {} migrations, 0 violations ({} after a kill, {} \
              after a power loss, {} of both in a recovery; {} ended before, {} after), in {seconds} s, {} a second",
             figure("states"),
             figure("points"),
             figure("cases"),
+            figure("of"),
             figure("kills"),
             figure("losses"),
             figure("in_recovery"),

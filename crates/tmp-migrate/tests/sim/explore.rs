@@ -30,6 +30,8 @@ pub(crate) struct Extent {
 /// What was found.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Tally {
+    /// Cases that were explored to their end.
+    pub(crate) cases: u64,
     /// Disks that were found, recovered and judged.
     pub(crate) states: u64,
     /// Effects at which something happened.
@@ -45,6 +47,7 @@ pub(crate) struct Tally {
 
 impl Tally {
     pub(crate) fn add(&mut self, other: &Self) {
+        self.cases += other.cases;
         self.states += other.states;
         self.points += other.points;
         self.kills += other.kills;
@@ -116,7 +119,7 @@ pub(crate) fn explore(case: Case, extent: Extent, base: &World) -> Tally {
         let left = disk.power_loss(seed_of(&[extent.seed, case.number, u64::MAX, loss]));
         judge.judge(&left, Some(&outcome), &|| format!("after the end, loss {loss}"));
     }
-    *judge.tally.lock().unwrap()
+    Tally { cases: 1, ..*judge.tally.lock().unwrap() }
 }
 
 /// The world of a case, with everything durable, and its plan.
