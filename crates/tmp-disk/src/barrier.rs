@@ -27,6 +27,10 @@ pub struct Barrier {
     each: bool,
 }
 
+fn fault() -> impl FnOnce(std::io::Error) -> DiskError {
+    DiskError::at("make durable what was written to", "the file system")
+}
+
 impl Barrier {
     /// A barrier for the file system of `dir`, which sees every error from now on.
     ///
@@ -49,16 +53,25 @@ impl Barrier {
     /// A sync failed. What is durable is unknown then, and asking again would not tell: the caller must
     /// neither retry nor write on, but stop, so that recovery starts from what is on the disk.
     pub fn settle(&self, files: &[OpenFile], dirs: &[Dir]) -> Result<(), DiskError> {
+        if !self.each || files.len() + dirs.len() >= FEW {
+            return self.settle_all();
+        }
         let settle = || {
-            if !self.each || files.len() + dirs.len() >= FEW {
-                return self.disk.sync_all(&self.handle);
-            }
             files.iter().try_for_each(|file| self.disk.sync_file(file))?;
             dirs.iter().try_for_each(|dir| self.disk.sync_dir(dir))
         };
         if mutant::is("retry-sync") {
             return settle().or_else(|_| settle()).or(Ok(()));
         }
-        settle().map_err(DiskError::at("make durable what was written to", "the file system"))
+        settle().map_err(fault())
+    }
+
+    /// Makes durable everything that was written to the file system of the barrier. It has to be this where the
+    /// owner or the time of a symlink was set: a symlink cannot be opened, so it cannot be synced on its own.
+    ///
+    /// # Errors
+    /// As [`settle`](Self::settle).
+    pub fn settle_all(&self) -> Result<(), DiskError> {
+        self.disk.sync_all(&self.handle).map_err(fault())
     }
 }

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     ffi::{OsStr, OsString},
-    io,
+    fmt, io,
     path::Path,
     sync::{
         Arc,
@@ -42,13 +42,30 @@ pub enum Fault {
 pub struct FaultDisk {
     inner: Arc<dyn Disk>,
     fault: Fault,
+    watch: Option<Watch>,
     effects: AtomicU64,
+    reads: AtomicU64,
+}
+
+/// What is called before every effect, with its number.
+struct Watch(Box<dyn Fn(u64) + Send + Sync>);
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Watch")
+    }
 }
 
 impl FaultDisk {
     /// Wraps a disk.
     pub fn new(inner: Arc<dyn Disk>, fault: Fault) -> Self {
-        Self { inner, fault, effects: AtomicU64::new(0) }
+        Self { inner, fault, watch: None, effects: AtomicU64::new(0), reads: AtomicU64::new(0) }
+    }
+
+    /// Wraps a disk that does not fail. Just before every effect `watch` is called with its number, and may
+    /// look at the inner disk.
+    pub fn watched(inner: Arc<dyn Disk>, watch: impl Fn(u64) + Send + Sync + 'static) -> Self {
+        Self { watch: Some(Watch(Box::new(watch))), ..Self::new(inner, Fault::None) }
     }
 
     /// How many effects there were so far, failed ones included.
@@ -56,8 +73,14 @@ impl FaultDisk {
         self.effects.load(Ordering::SeqCst)
     }
 
+    /// How many calls without effect there were so far.
+    pub fn reads(&self) -> u64 {
+        self.reads.load(Ordering::SeqCst)
+    }
+
     /// Stands before every call without effect.
     fn read(&self) -> io::Result<&dyn Disk> {
+        self.reads.fetch_add(1, Ordering::SeqCst);
         match self.fault {
             Fault::Stop { at } if self.effects() >= at => Err(stopped()),
             _ => Ok(&*self.inner),
@@ -67,6 +90,9 @@ impl FaultDisk {
     /// Stands before every effect.
     fn effect(&self) -> io::Result<&dyn Disk> {
         let count = self.effects.fetch_add(1, Ordering::SeqCst) + 1;
+        if let Some(Watch(watch)) = &self.watch {
+            watch(count);
+        }
         match self.fault {
             Fault::Error { at, errno, persistent } if count == at || (persistent && count > at) => {
                 Err(io::Error::from_raw_os_error(errno))

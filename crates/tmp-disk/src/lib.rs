@@ -11,7 +11,8 @@
 //!
 //! What a file system has to keep, for TMP to be right on it: a rename is atomic; `fsync` of a directory
 //! makes its entries durable; `fsync` of a file makes its content and size durable; exclusive creation
-//! is exclusive; errors are reported. Nothing else is assumed.
+//! is exclusive; errors are reported. Nothing else is assumed; a rename between two directories counts as durable
+//! once both were synced.
 
 mod attributes;
 mod barrier;

@@ -1,8 +1,27 @@
 //! A file system in memory that can lose what was not synced.
 //!
 //! It keeps the five rules a file system has to keep (see the crate) and breaks every other habit that
-//! real ones have. Its one process is root, there are no permissions; access control lists are kept like
-//! any other extended attribute and mean nothing.
+//! real ones have. What a power loss may do, and whose behaviour that is:
+//!
+//! * Of the operations on directories that were not synced any subset survives, in any order: ext4 orders
+//!   them all by its journal, XFS by its log, btrfs by a transaction except for what `fsync` logs on its own;
+//!   none of these orders is promised. A name whose removal was not synced comes back.
+//! * A rename is atomic: it survives as a whole or not at all. That is the first rule, and what ext4, XFS and
+//!   btrfs do; that btrfs broke it at times (a file in both directories, or in neither) counted as a fault and
+//!   was mended (`CrashMonkey`: Mohan et al., OSDI 2018).
+//! * A rename between two directories is durable once *both* were synced. Strictly, rules one and two
+//!   together would make it so with either, and ext4 and XFS do; but `fsync(2)` speaks of one directory, and
+//!   applications were found to sync fewer directories than they need (ALICE: Pillai et al., OSDI
+//!   2014), so nothing here may need the stronger reading. What stays whole is the rename: no half of it is seen.
+//! * Content that was not synced comes back old, new, torn between sectors, or as garbage, page by page, and
+//!   the size as it was, as it is, or between. ext4 with `data=writeback` shows garbage, XFS and btrfs zeros.
+//! * Attributes (mode, owner, modification time, each extended attribute) that were not synced come back each
+//!   on its own as they are or as they once were since the last sync.
+//! * `fsync` of a file or directory keeps its attributes too, as fsync(2) says; `fdatasync` does not. `syncfs`
+//!   keeps everything. The text of a symlink is durable with its name: there is no call to sync it.
+//!
+//! Its one process is root, there are no permissions; access control lists are kept like any other extended
+//! attribute and mean nothing. Inode numbers are never used again.
 
 mod content;
 mod dice;
@@ -75,10 +94,22 @@ impl SimDisk {
         Self(Arc::new(Mutex::new(State::new(file_system))))
     }
 
-    /// The file system as it could be found after a power loss now: of the operations on directories that
-    /// were not synced any subset survives, each whole or not at all; content that was not synced comes back
-    /// old, new, torn or as garbage, page by page. Another seed is another possibility. This one goes on as
-    /// if nothing had happened.
+    /// The same, without the means to exchange two names in one step, as file systems of before 2014 are.
+    #[must_use]
+    pub fn without_exchange(self) -> Self {
+        self.state().exchange = false;
+        self
+    }
+
+    /// The file system as it is found after every process died now: nothing is open or locked. What was not
+    /// synced can still be lost by a power loss later. This one goes on as if nothing had happened.
+    #[must_use = "the processes of this file system go on; those of the one that is answered died"]
+    pub fn after_kill(&self) -> Self {
+        Self(Arc::new(Mutex::new(self.state().after_kill())))
+    }
+
+    /// The file system as it could be found after a power loss now, by the rules above. Another seed is another
+    /// possibility. This one goes on as if nothing had happened.
     #[must_use = "this file system has not lost anything; the one that is answered has"]
     pub fn power_loss(&self, seed: u64) -> Self {
         Self(Arc::new(Mutex::new(self.state().after_power_loss(seed))))

@@ -138,6 +138,77 @@ fn renames_are_whole_or_not_at_all() {
     assert_eq!(bench.losses(&["a", "b"]), BTreeSet::from([after, vec![None, some(b"2")]]));
 }
 
+/// The weaker reading of what a sync of one directory does: whoever relies on the stronger one shows.
+#[test]
+fn a_rename_between_two_directories_stays_once_both_were_synced() {
+    let bench = Bench::new();
+    bench.keep("a", b"1");
+    let other = ensure_dirs(&bench.disk, Path::new("/other")).unwrap();
+    let places = || -> BTreeSet<(bool, bool)> {
+        let there = |disk: &SimDisk, dir: &str, name: &str| {
+            disk.stat(At::new(&disk.open_root(Path::new(dir)).unwrap(), name)).unwrap().is_some()
+        };
+        let both = |disk: SimDisk| (there(&disk, "/dir", "a"), there(&disk, "/other", "b"));
+        (0..SEEDS).map(|seed| both(bench.disk.power_loss(seed))).collect()
+    };
+    bench.disk.rename(At::new(&bench.dir, "a"), At::new(&other, "b"), Rename::NoReplace).unwrap();
+    let whole = BTreeSet::from([(true, false), (false, true)]);
+    assert_eq!(places(), whole);
+    bench.disk.sync_dir(&other).unwrap();
+    assert_eq!(places(), whole);
+    bench.disk.sync_dir(&bench.dir).unwrap();
+    assert_eq!(places(), BTreeSet::from([(false, true)]));
+}
+
+/// Of several changes any may be the last that arrived, for each attribute on its own.
+#[test]
+fn attributes_that_were_not_synced_come_back_each_on_its_own() {
+    let bench = Bench::new();
+    bench.keep("a", b"1");
+    let at = At::new(&bench.dir, "a");
+    let change = |number: u32| {
+        bench.disk.set_owner(at, number, number).unwrap();
+        bench.disk.set_mode(at, Mode::from_bits(0o600 + number)).unwrap();
+        bench.disk.set_xattr(at, b"user.x", &[1]).unwrap();
+    };
+    change(1);
+    bench.disk.sync_file(&bench.disk.open_file(at).unwrap()).unwrap();
+    change(2);
+    bench.disk.remove_xattr(at, b"user.x").unwrap();
+    change(3);
+    bench.disk.sync_data(&bench.disk.open_file(at).unwrap()).unwrap();
+    let found: BTreeSet<(u32, u32, bool)> = (0..SEEDS)
+        .map(|seed| {
+            let disk = bench.disk.power_loss(seed);
+            let dir = disk.open_root(Path::new("/dir")).unwrap();
+            let stat = disk.stat(At::new(&dir, "a")).unwrap().unwrap();
+            let has = disk.xattrs(At::new(&dir, "a")).unwrap().contains_key(b"user.x".as_slice());
+            (stat.uid, stat.mode.bits() - 0o600, has)
+        })
+        .collect();
+    for expected in [(1, 3, true), (3, 1, true), (2, 3, false), (3, 2, true), (1, 2, true), (3, 3, true)] {
+        assert!(found.contains(&expected), "{expected:?} of {found:?}");
+    }
+    assert!(found.iter().all(|(owner, mode, _)| (1..=3).contains(owner) && (1..=3).contains(mode)));
+}
+
+#[test]
+fn a_kill_loses_locks_and_handles_and_nothing_else() {
+    let bench = Bench::new();
+    let file = bench.put("a", b"1").file;
+    let lock = bench.disk.try_lock(At::new(&bench.dir, "a"), "1").unwrap();
+    assert!(lock.is_some());
+    let disk = bench.disk.after_kill();
+    assert_eq!(contents(&disk, &["a"]), [some(b"1")]);
+    let dir = disk.open_root(Path::new("/dir")).unwrap();
+    assert!(disk.try_lock(At::new(&dir, "a"), "1").unwrap().is_some());
+    disk.remove_file(At::new(&dir, "a")).unwrap();
+    bench.disk.write_at(&file, 0, b"2").unwrap();
+    assert_eq!(contents(&bench.disk, &["a"]), [some(b"2")], "the other one goes on for itself");
+    let lost = |seed| contents(&bench.disk.after_kill().power_loss(seed), &["a"]) == [None];
+    assert!((0..SEEDS).any(lost), "what was not synced can still be lost");
+}
+
 #[test]
 fn independent_operations_survive_in_any_combination() {
     let bench = Bench::new();

@@ -1,6 +1,10 @@
 //! Bytes of a file in pages, with holes.
 
-use std::{collections::BTreeMap, iter, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    iter,
+    sync::{Arc, LazyLock},
+};
 
 use super::dice::Dice;
 use crate::disk::Extent;
@@ -8,12 +12,18 @@ use crate::disk::Extent;
 /// The size of a page: what a simulated power loss keeps, loses or tears.
 pub(super) const PAGE: u64 = 4096;
 
+/// What a disk writes as a whole: a torn page is torn between two of these.
+const SECTOR: u64 = 512;
+
 type Page = [u8; 4096];
+
+/// The page of all that is allocated and was never written.
+static ZEROS: LazyLock<Arc<Page>> = LazyLock::new(|| Arc::new([0; 4096]));
 
 /// The bytes of a file. Copies share their pages.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Content {
-    pages: BTreeMap<u64, Arc<Page>>,
+    pages: Arc<BTreeMap<u64, Arc<Page>>>,
     size: u64,
 }
 
@@ -90,8 +100,9 @@ impl Content {
         if missing.len() as u64 > free {
             return false;
         }
-        for page in missing {
-            self.page(page);
+        if !missing.is_empty() {
+            let zeros = missing.into_iter().map(|page| (page, Arc::clone(&ZEROS)));
+            Arc::make_mut(&mut self.pages).extend(zeros);
         }
         self.size = self.size.max(size);
         true
@@ -99,10 +110,11 @@ impl Content {
 
     pub(super) fn set_len(&mut self, size: u64) {
         self.size = size;
-        self.pages.split_off(&size.div_ceil(PAGE));
+        let pages = Arc::make_mut(&mut self.pages);
+        pages.split_off(&size.div_ceil(PAGE));
         let used = small(size % PAGE);
         if used > 0
-            && let Some(page) = self.pages.get_mut(&(size / PAGE))
+            && let Some(page) = pages.get_mut(&(size / PAGE))
             && let Some(tail) = Arc::make_mut(page).get_mut(used..)
         {
             tail.fill(0);
@@ -125,34 +137,53 @@ impl Content {
     }
 
     /// What is found after a power loss, where `durable` was synced and `self` written after that: each
-    /// page as it was, as it is, half of each, or garbage; the size as it was or as it is.
+    /// page as it was, as it is, some of each, or garbage; the size as it was, as it is, or in between.
     pub(super) fn after_power_loss(&self, durable: &Self, dice: &mut Dice) -> Self {
-        let mut found =
-            Self { pages: BTreeMap::new(), size: if dice.one_in(2) { self.size } else { durable.size } };
+        if Arc::ptr_eq(&self.pages, &durable.pages) && self.size == durable.size {
+            return self.clone();
+        }
+        let (least, most) = (self.size.min(durable.size), self.size.max(durable.size));
+        let size = match dice.below(5) {
+            0 | 1 => self.size,
+            2 | 3 => durable.size,
+            _ => least + dice.below(most - least + 1),
+        };
         let numbers: std::collections::BTreeSet<u64> =
             self.pages.keys().chain(durable.pages.keys()).copied().collect();
+        let mut pages = BTreeMap::new();
         for number in numbers {
             let (new, old) = (self.pages.get(&number), durable.pages.get(&number));
-            let page = match dice.below(if new == old { 1 } else { 5 }) {
-                0 => new.cloned(),
-                1 | 2 => old.cloned(),
-                3 => Some(Arc::new(torn(new, old))),
-                _ => Some(Arc::new(std::array::from_fn(|_| dice.byte()))),
+            let page = match dice.below(if new == old { 1 } else { 6 }) {
+                0 | 1 => new.cloned(),
+                2 | 3 => old.cloned(),
+                4 => Some(Arc::new(torn(new, old, dice))),
+                _ => Some(Arc::new(garbage(dice))),
             };
-            found.pages.extend(page.map(|page| (number, page)));
+            pages.extend(page.map(|page| (number, page)));
         }
-        found.set_len(found.size);
+        let mut found = Self { pages: Arc::new(pages), size };
+        found.set_len(size);
         found
     }
 
     fn page(&mut self, number: u64) -> &mut Page {
-        Arc::make_mut(self.pages.entry(number).or_insert_with(|| Arc::new([0; 4096])))
+        let pages = Arc::make_mut(&mut self.pages);
+        Arc::make_mut(pages.entry(number).or_insert_with(|| Arc::clone(&ZEROS)))
     }
 }
 
-/// The first half of one page, the second half of another; a hole is zeros.
-fn torn(first: Option<&Arc<Page>>, second: Option<&Arc<Page>>) -> Page {
-    let half = small(PAGE / 2);
+/// The beginning of one page and the rest of the other, either way round; a hole is zeros.
+fn torn(new: Option<&Arc<Page>>, old: Option<&Arc<Page>>, dice: &mut Dice) -> Page {
+    let (first, second) = if dice.one_in(2) { (new, old) } else { (old, new) };
+    let cut = small(SECTOR * (1 + dice.below(PAGE / SECTOR - 1)));
     let byte = |page: Option<&Arc<Page>>, at: usize| page.and_then(|page| page.get(at)).copied().unwrap_or(0);
-    std::array::from_fn(|at| byte(if at < half { first } else { second }, at))
+    std::array::from_fn(|at| byte(if at < cut { first } else { second }, at))
+}
+
+fn garbage(dice: &mut Dice) -> Page {
+    let mut page = [0; 4096];
+    for chunk in page.chunks_exact_mut(8) {
+        chunk.copy_from_slice(&dice.next().to_le_bytes());
+    }
+    page
 }

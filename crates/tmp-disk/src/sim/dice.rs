@@ -27,7 +27,8 @@ impl Dice {
         self.below(count) == 0
     }
 
-    pub(super) fn byte(&mut self) -> u8 {
-        self.next().to_le_bytes()[0]
+    /// One of these, each with the same chance; `None` where there are none.
+    pub(super) fn pick<'a, T>(&mut self, of: &'a [T]) -> Option<&'a T> {
+        of.get(usize::try_from(self.below(of.len() as u64)).ok()?)
     }
 }

@@ -1,6 +1,6 @@
 //! One inode: what everybody sees of it, and what is durable.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rustix::io::Errno;
 use tmp_core::{
@@ -21,6 +21,10 @@ pub(super) struct Meta {
     pub(super) xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
+/// How many earlier attributes are remembered: enough for any of a handful of calls to be the last that
+/// arrived.
+const EARLIER: usize = 8;
+
 /// What it holds. The text of a symlink never changes and is durable with its name.
 #[derive(Debug, Clone)]
 pub(super) enum Body {
@@ -34,8 +38,8 @@ pub(super) struct Inode {
     pub(super) born: Timestamp,
     pub(super) meta: Meta,
     pub(super) body: Body,
-    /// Attributes at the last sync, or when it was made.
-    pub(super) durable_meta: Meta,
+    /// Attributes since the last sync, or since it was made, oldest first and without those it has.
+    pub(super) earlier: Vec<Meta>,
     /// A file's content at the last sync; empty before.
     pub(super) durable_content: Content,
     /// How many names it has.
@@ -51,7 +55,7 @@ impl Inode {
         let meta = Meta { mode, uid: 0, gid: 0, mtime: now, ctime: now, xattrs: BTreeMap::new() };
         Self {
             born: now,
-            durable_meta: meta.clone(),
+            earlier: Vec::new(),
             durable_content: Content::default(),
             meta,
             body,
@@ -96,23 +100,56 @@ impl Inode {
     }
 
     pub(super) fn sync_meta(&mut self) {
-        self.durable_meta = self.meta.clone();
+        self.earlier.clear();
+    }
+
+    /// Its attributes, about to change.
+    pub(super) fn meta_mut(&mut self) -> &mut Meta {
+        if self.earlier.len() == EARLIER {
+            // The oldest are those that are durable.
+            self.earlier.remove(1);
+        }
+        self.earlier.push(self.meta.clone());
+        &mut self.meta
     }
 
     /// The inode as a power loss leaves it, without entries.
     pub(super) fn after_power_loss(&self, dice: &mut Dice) -> Self {
-        let mut meta = if dice.one_in(2) { self.meta.clone() } else { self.durable_meta.clone() };
-        // Extended attributes are kept apart from the rest and may be older or newer.
-        let other = if dice.one_in(2) { &self.meta } else { &self.durable_meta };
-        meta.xattrs.clone_from(&other.xattrs);
         let body = match &self.body {
             Body::File(content) => Body::File(content.after_power_loss(&self.durable_content, dice)),
             Body::Directory(_) => Body::Directory(Entries::new()),
             Body::Symlink(target) => Body::Symlink(target.clone()),
         };
-        let mut found = Self { meta, body, names: 0, handles: 0, freed: false, ..self.clone() };
-        found.sync_meta();
+        let mut found = Self {
+            born: self.born,
+            meta: self.meta_after_power_loss(dice),
+            body,
+            earlier: Vec::new(),
+            durable_content: Content::default(),
+            names: 0,
+            handles: 0,
+            freed: false,
+        };
         found.sync_content();
         found
+    }
+
+    /// Each attribute on its own as it is or as it once was since the last sync.
+    fn meta_after_power_loss(&self, dice: &mut Dice) -> Meta {
+        if self.earlier.is_empty() {
+            return self.meta.clone();
+        }
+        let mut any = || {
+            let earlier = if dice.one_in(2) { None } else { dice.pick(&self.earlier) };
+            earlier.unwrap_or(&self.meta)
+        };
+        let (mode, owner, mtime) = (any().mode, any(), any().mtime);
+        let (uid, gid, ctime) = (owner.uid, owner.gid, self.meta.ctime);
+        let all = self.earlier.iter().chain([&self.meta]);
+        let names: BTreeSet<&Vec<u8>> = all.flat_map(|meta| meta.xattrs.keys()).collect();
+        let xattrs =
+            names.into_iter().filter_map(|name| Some((name.clone(), any().xattrs.get(name)?.clone())));
+        let xattrs = xattrs.collect();
+        Meta { mode, uid, gid, mtime, ctime, xattrs }
     }
 }

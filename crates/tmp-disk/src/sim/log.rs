@@ -1,10 +1,10 @@
 //! Which entries of directories are durable.
 //!
-//! Every change of entries, a rename or an exchange as a whole, is one operation. A sync of a directory
-//! makes durable all operations that touch it. Of the others any subset survives a power loss, whatever
-//! their order, with one restraint: an operation survives only together with the earlier ones on the same
-//! name, because otherwise it would not be the operation that was asked for (a rename of a name that never
-//! was there would leave the thing with two).
+//! Every change of entries, a rename or an exchange as a whole, is one operation. It is durable once every
+//! directory that it touches was synced after it; until then it survives a power loss or does not, as a
+//! whole, whatever the order, with one restraint: an operation survives only together with the earlier ones
+//! on the same name, because otherwise it would not be the operation that was asked for (a rename of a name
+//! that never was there would leave the thing with two).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,11 +24,25 @@ pub(super) struct Change {
     pub(super) inode: Option<u64>,
 }
 
+/// Changes that are made together, and which of their directories were synced since.
+#[derive(Debug, Clone)]
+struct Operation {
+    changes: Vec<Change>,
+    synced: BTreeSet<u64>,
+}
+
+impl Operation {
+    /// Whether every directory that it touches was synced.
+    fn is_settled(&self) -> bool {
+        self.changes.iter().all(|change| self.synced.contains(&change.dir))
+    }
+}
+
 /// Durable entries, and operations since.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Log {
     durable: BTreeMap<u64, Entries>,
-    pending: Vec<Vec<Change>>,
+    pending: Vec<Operation>,
 }
 
 impl Log {
@@ -37,18 +51,21 @@ impl Log {
         Self { durable, pending: Vec::new() }
     }
 
-    pub(super) fn record(&mut self, operation: Vec<Change>) {
-        self.pending.push(operation);
+    pub(super) fn record(&mut self, changes: Vec<Change>) {
+        self.pending.push(Operation { changes, synced: BTreeSet::new() });
     }
 
-    /// Makes durable what touches `dir`.
+    /// Makes durable what touches `dir` and no directory that was not synced.
     pub(super) fn settle(&mut self, dir: u64) {
-        let chosen = closed(&self.pending, |operation| operation.iter().any(|change| change.dir == dir));
+        for operation in &mut self.pending {
+            operation.synced.insert(dir);
+        }
+        let chosen = closed(&self.pending, Operation::is_settled);
         let mut chosen = chosen.into_iter();
         let mut rest = Vec::new();
         for operation in std::mem::take(&mut self.pending) {
             if chosen.next() == Some(true) {
-                apply(&mut self.durable, &operation);
+                apply(&mut self.durable, &operation.changes);
             } else {
                 rest.push(operation);
             }
@@ -59,13 +76,14 @@ impl Log {
     /// Makes everything durable.
     pub(super) fn settle_all(&mut self) {
         for operation in std::mem::take(&mut self.pending) {
-            apply(&mut self.durable, &operation);
+            apply(&mut self.durable, &operation.changes);
         }
     }
 
     /// The inodes that a power loss could bring back.
     pub(super) fn inodes(&self) -> BTreeSet<u64> {
-        let pending = self.pending.iter().flatten().filter_map(|change| change.inode);
+        let pending =
+            self.pending.iter().flat_map(|operation| &operation.changes).filter_map(|change| change.inode);
         self.durable.values().flat_map(BTreeMap::values).copied().chain(pending).collect()
     }
 
@@ -78,7 +96,7 @@ impl Log {
         let mut found = self.durable.clone();
         for (operation, chosen) in self.pending.iter().zip(chosen) {
             if chosen {
-                apply(&mut found, operation);
+                apply(&mut found, &operation.changes);
             }
         }
         found
@@ -86,16 +104,17 @@ impl Log {
 }
 
 /// For each operation whether it is chosen, or a later chosen one needs it.
-fn closed(pending: &[Vec<Change>], mut choose: impl FnMut(&[Change]) -> bool) -> Vec<bool> {
+fn closed(pending: &[Operation], mut choose: impl FnMut(&Operation) -> bool) -> Vec<bool> {
     let mut needed = BTreeSet::new();
     let mut chosen: Vec<bool> = pending
         .iter()
         .rev()
         .map(|operation| {
-            let touches = operation.iter().any(|change| needed.contains(&(change.dir, &change.name)));
+            let mut names = operation.changes.iter().map(|change| (change.dir, &change.name));
+            let touches = names.clone().any(|name| needed.contains(&name));
             let chosen = choose(operation) || touches;
             if chosen {
-                needed.extend(operation.iter().map(|change| (change.dir, &change.name)));
+                needed.extend(names.by_ref());
             }
             chosen
         })

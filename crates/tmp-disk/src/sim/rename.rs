@@ -16,6 +16,9 @@ pub(super) type Name<'a> = (u64, &'a OsStr);
 
 /// Renames, as one operation.
 pub(super) fn rename(state: &mut State, from: Name<'_>, to: Name<'_>, how: Rename) -> io::Result<()> {
+    if how == Rename::Exchange && !state.exchange {
+        return Err(Errno::INVAL.into());
+    }
     let moved = state.present(from.0, from.1)?;
     let replaced = state.find(to.0, to.1)?;
     match (how, replaced) {

@@ -19,10 +19,12 @@ pub(super) const ROOT: u64 = 2;
 /// How long a name may be, in bytes.
 const LONGEST: usize = 255;
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct State {
     /// The type of file system that it says it is.
     pub(super) name: &'static str,
+    /// Whether two names can be exchanged.
+    pub(super) exchange: bool,
     inodes: BTreeMap<u64, Inode>,
     log: Log,
     next: u64,
@@ -39,6 +41,7 @@ impl State {
     pub(super) fn new(name: &'static str) -> Self {
         let mut state = Self {
             name,
+            exchange: true,
             inodes: BTreeMap::new(),
             log: Log::default(),
             next: ROOT + 1,
@@ -69,7 +72,7 @@ impl State {
     pub(super) fn inode_mut(&mut self, number: u64) -> io::Result<&mut Inode> {
         let now = self.now();
         let inode = self.inodes.get_mut(&number).ok_or(Errno::STALE)?;
-        inode.meta.ctime = now;
+        inode.meta_mut().ctime = now;
         Ok(inode)
     }
 
@@ -128,9 +131,10 @@ impl State {
             if let Some(found) = self.inodes.get_mut(dir)
                 && let Body::Directory(entries) = &mut found.body
             {
-                (found.meta.mtime, found.meta.ctime) = (now, now);
                 left.extend(entries.remove(name));
                 entries.extend(inode.map(|inode| (name.clone(), inode)));
+                let meta = found.meta_mut();
+                (meta.mtime, meta.ctime) = (now, now);
             }
             if let Some(found) = inode.and_then(|inode| self.inodes.get_mut(&inode)) {
                 found.names += 1;
@@ -185,7 +189,8 @@ impl State {
         let result = change(content, free);
         self.used_pages = (self.used_pages + content.pages()).saturating_sub(before);
         if result.is_ok() {
-            (inode.meta.mtime, inode.meta.ctime) = (now, now);
+            let meta = inode.meta_mut();
+            (meta.mtime, meta.ctime) = (now, now);
         }
         result
     }
@@ -228,11 +233,26 @@ impl State {
         }
     }
 
+    /// What the death of every process leaves: nothing is open or locked, and what was not synced still is not.
+    pub(super) fn after_kill(&self) -> Self {
+        let mut found = self.clone();
+        found.locks.clear();
+        let numbers: Vec<u64> = found.inodes.keys().copied().collect();
+        for number in numbers {
+            if let Some(inode) = found.inodes.get_mut(&number) {
+                inode.handles = 0;
+            }
+            found.give_back(number);
+        }
+        found
+    }
+
     /// What a power loss leaves: everything visible is durable then, and nothing is open or locked.
     pub(super) fn after_power_loss(&self, seed: u64) -> Self {
         let mut dice = Dice::new(seed);
         let mut entries = self.log.survivors(&mut dice);
-        let mut found = Self { next: self.next, ticks: self.ticks, ..Self::new(self.name) };
+        let fresh = Self::new(self.name);
+        let mut found = Self { next: self.next, ticks: self.ticks, exchange: self.exchange, ..fresh };
         found.inodes.clear();
         found.used_inodes = 0;
         let mut reached = vec![ROOT];
@@ -242,6 +262,9 @@ impl State {
                 continue;
             }
             let Some(old) = self.inodes.get(&number) else { continue };
+            // Each has its own, so that names of another run of the same calls, which are different, do not
+            // change what becomes of it.
+            let mut dice = Dice::new(seed ^ (number << 32));
             let mut inode = Inode { names: 1, ..old.after_power_loss(&mut dice) };
             if let Body::Directory(_) = inode.body {
                 let inside = entries.entry(number).or_default();

@@ -193,7 +193,8 @@ fn keep(site: &Site, migration: &MigrationId, slots: &Dir, slot: &str) -> Result
     let kept = create_dir_durably(site.disk(), &site.work, &kept(migration), private)?;
     site.disk()
         .rename(At::new(slots, slot), At::new(&kept, slot), Rename::NoReplace)
-        .and_then(|()| site.disk().sync_dir(&kept))
+        // Of both: what is left of the other is about to be removed.
+        .and_then(|()| [&kept, slots].into_iter().try_for_each(|dir| site.disk().sync_dir(dir)))
         .map_err(DiskError::at("keep", slot))
 }
 

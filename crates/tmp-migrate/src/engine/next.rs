@@ -41,6 +41,8 @@ pub(super) struct Next {
     pub(super) sight: Sight,
     pub(super) files: Vec<OpenFile>,
     pub(super) dirs: Vec<Dir>,
+    /// Whether a symlink was copied.
+    pub(super) symlink: bool,
     pub(super) count: u64,
     pub(super) bytes: u64,
 }
@@ -78,8 +80,8 @@ impl Run<'_, '_> {
         if let Some(path) = sight::moved(&before, &sight, &builder.linked) {
             return Err(changed(&path));
         }
-        let Builder { files, dirs, count, bytes, .. } = builder;
-        Ok(Next { sight, files, dirs, count, bytes })
+        let Builder { files, dirs, symlink, count, bytes, .. } = builder;
+        Ok(Next { sight, files, dirs, symlink, count, bytes })
     }
 }
 
@@ -104,6 +106,7 @@ struct Builder<'a> {
     copied: BTreeMap<Identity, Key>,
     files: Vec<OpenFile>,
     dirs: Vec<Dir>,
+    symlink: bool,
     count: u64,
     bytes: u64,
 }
@@ -152,6 +155,7 @@ impl<'a> Builder<'a> {
             copied: BTreeMap::new(),
             files: Vec::new(),
             dirs: Vec::new(),
+            symlink: false,
             count: 0,
             bytes: 0,
         })
@@ -270,6 +274,7 @@ impl<'a> Builder<'a> {
             let target = self.disk.read_link(entry.from);
             let made = target.and_then(|target| self.disk.create_symlink(entry.to, &target));
             made.map_err(DiskError::at("stage", &shown))?;
+            self.symlink = true;
         } else {
             let file = copy_new(self.disk, entry.from, entry.to, STAGED)?;
             self.bytes += entry.stat.size;

@@ -140,7 +140,8 @@ impl<'a> Parked<'a> {
         }
         self.disk
             .rename(At { dir: &from, name }, At { dir: &to, name }, Rename::NoReplace)
-            .and_then(|()| self.disk.sync_dir(&to))
+            // Of both: what is left of the other is about to be removed.
+            .and_then(|()| [&to, &from].into_iter().try_for_each(|dir| self.disk.sync_dir(dir)))
             .map_err(DiskError::at("keep", sight::shown(at)))
     }
 }

@@ -61,6 +61,8 @@ struct Staging {
     attributes: Vec<(Slot, Kind, Attributes)>,
     dirs: Vec<Dir>,
     handles: Vec<OpenFile>,
+    /// Whether there is a symlink.
+    symlink: bool,
     bytes: u64,
     count: u64,
 }
@@ -91,12 +93,18 @@ impl Run<'_, '_> {
             let next = self.next_tree(&slots, archived)?;
             staging.handles.extend(next.files);
             staging.dirs.extend(next.dirs);
+            staging.symlink |= next.symlink;
             (staging.count, staging.bytes) = (staging.count + next.count, staging.bytes + next.bytes);
             seen = Some(next.sight);
         }
-        if !mutant::is("stage-barrier") {
-            barrier.settle(&staging.handles, &staging.dirs).map_err(|source| EngineError::Sync { source })?;
-        }
+        let settled = if mutant::is("stage-barrier") {
+            Ok(())
+        } else if staging.symlink {
+            barrier.settle_all()
+        } else {
+            barrier.settle(&staging.handles, &staging.dirs)
+        };
+        settled.map_err(|source| EngineError::Sync { source })?;
         self.done(Work::Stage, staging.count, staging.bytes, since);
         self.unless_stopped()?;
         Ok(seen)
@@ -137,6 +145,7 @@ impl Run<'_, '_> {
                 }
                 Content::Symlink { target } => {
                     disk.create_symlink(place.at(), target.as_bytes()).map_err(fault)?;
+                    staging.symlink = true;
                 }
                 Content::File { digest, .. } => {
                     staging.files.entry(*digest).or_default().push(place.clone());

@@ -183,10 +183,7 @@ impl Moves {
                 disk.rename(At::new(&self.slots, &aside), slot, Rename::NoReplace)
             }
             How::Replace(_) if self.exchange => disk.rename(slot, place, Rename::Exchange),
-            How::Replace(Kind::File | Kind::Symlink) => {
-                disk.create_link(place, At::new(&self.slots, &it.aside()))?;
-                disk.rename(slot, place, Rename::Replace)
-            }
+            How::Replace(Kind::File | Kind::Symlink) => disk.rename(slot, place, Rename::Replace),
             How::Replace(_) => {
                 let text = "this file system cannot exchange names, so only files can be replaced";
                 Err(io::Error::new(io::ErrorKind::Unsupported, text))
@@ -202,14 +199,28 @@ impl Moves {
             How::Remove => disk.rename(slot, place, Rename::NoReplace),
             How::Add => disk.rename(place, slot, Rename::NoReplace),
             How::Replace(_) if self.exchange => disk.rename(slot, place, Rename::Exchange),
-            How::Replace(_) => {
-                // The new file gets its slot back, so that the pair is as prepared again.
-                if disk.stat(slot)?.is_none() {
-                    disk.create_link(place, slot)?;
-                }
-                disk.rename(At::new(&self.slots, &it.aside()), place, Rename::Replace)
-            }
+            How::Replace(_) => disk.rename(At::new(&self.slots, &it.aside()), place, Rename::Replace),
         }
+    }
+
+    /// Where names cannot be exchanged, gives what stands at a path a second name before it is replaced: the
+    /// old file one aside, the new one on the way back its slot, so that the pair is as prepared again. Answers
+    /// whether there has to be one.
+    fn second_name(&self, disk: &dyn Disk, it: &Move, back: bool) -> io::Result<bool> {
+        let needed = !self.exchange && matches!(it.how, How::Replace(Kind::File | Kind::Symlink));
+        let name = if back { it.slot.clone() } else { it.aside() };
+        let at = At::new(&self.slots, &name);
+        if needed && (!back || disk.stat(at)?.is_none()) {
+            disk.create_link(it.place.at(), at)?;
+        }
+        Ok(needed)
+    }
+
+    /// Makes the second names durable: a replacement that survives a power loss without them would have taken
+    /// the last name from what it replaced.
+    fn settle_names(&self, barrier: &Barrier) -> Result<(), EngineError> {
+        let settled = barrier.settle(&[], std::slice::from_ref(&self.slots));
+        settled.map_err(|source| EngineError::Sync { source })
     }
 
     /// Removes the second name of a file that was linked aside and never replaced.
@@ -264,6 +275,13 @@ impl Run<'_, '_> {
         let disk = self.site.disk();
         if moves.positions(disk)?.iter().any(|position| *position != Position::Before) {
             return Err(Trouble::TurnBack("a module was changed just before the switch".into()));
+        }
+        let mut named = false;
+        for it in &moves.all {
+            named |= moves.second_name(disk, it, false).map_err(DiskError::at("switch", &it.shown))?;
+        }
+        if named {
+            moves.settle_names(&barrier)?;
         }
         let since = self.site.clock().elapsed();
         for modes in [false, true] {
@@ -329,6 +347,15 @@ impl Run<'_, '_> {
         for (it, _) in moves.all.iter().zip(&positions).filter(|(_, position)| **position == Position::Before)
         {
             moves.forget_aside(disk, it).map_err(DiskError::at("remove the second name of", &it.shown))?;
+        }
+        let mut named = false;
+        for (it, _) in moves.all.iter().zip(&positions).filter(|(_, position)| **position == Position::After)
+        {
+            named |= with_room(disk, &self.site.work, || moves.second_name(disk, it, true))
+                .map_err(DiskError::at("switch back", &it.shown))?;
+        }
+        if named {
+            moves.settle_names(&barrier)?;
         }
         for modes in [true, false] {
             let to_move = moves

@@ -11,6 +11,7 @@
 mod atomic;
 mod beginning;
 mod catalogue;
+mod change_sets;
 mod checks;
 mod common;
 mod compensation;

@@ -83,8 +83,8 @@ fn of_several_engines_one_is_ready() {
     drop(lab.open(Arc::new(RealDisk)).unwrap());
     let workplace = lab.workplace(Arc::new(RealDisk));
     // A command that another test starts may hold the lock for an instant when nobody has it.
-    let mut most = 0;
-    for _ in 0..20 {
+    let mut without = 0;
+    for _ in 0..1000 {
         let (start, end) = (Barrier::new(8), Barrier::new(8));
         let ready = thread::scope(|scope| {
             let open = || {
@@ -102,9 +102,9 @@ fn of_several_engines_one_is_ready() {
             threads.into_iter().map(|thread| thread.join().unwrap()).sum::<u32>()
         });
         assert!(ready <= 1, "{ready} are ready");
-        most = most.max(ready);
+        without += 1 - ready;
     }
-    assert_eq!(most, 1);
+    assert!(without < 20, "{without} of 1000 races had no winner");
 }
 
 #[test]
@@ -129,7 +129,18 @@ fn a_holder_that_is_killed_frees_the_target() {
         }
         thread::sleep(Duration::from_millis(50));
     }
+    // One that is stopped is alive: whoever comes meanwhile comes again later.
+    let process = rustix::process::Pid::from_child(&holder);
+    rustix::process::kill_process(process, rustix::process::Signal::STOP).unwrap();
+    for _ in 0..3 {
+        thread::sleep(Duration::from_millis(50));
+        let opened = Engine::open(lab.workplace(Arc::new(RealDisk)));
+        assert!(matches!(opened, Err(OpenError::Locked { .. })), "{opened:?}");
+    }
     holder.kill().unwrap();
     holder.wait().unwrap();
+    let since = Instant::now();
+    drop(lab.open(Arc::new(RealDisk)).unwrap());
+    assert!(since.elapsed() < Duration::from_secs(1), "{:?} after the holder was killed", since.elapsed());
     assert!(matches!(lab.migrate(), Outcome::Committed { .. }));
 }
