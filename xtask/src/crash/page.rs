@@ -53,7 +53,7 @@ const KINDS: &str = "
 | matrix | what is done |
 |---|---|
 | kill | SIGKILL before a call. Every system call of every thread counts, but those that only wait or manage memory and threads: their number is chance. The number is the same in three undisturbed runs; `failing` looks through the processes of the machine while it goes back, so there it is only nearly so |
-| tear | half of a write happens, then SIGKILL: at every call that writes |
+| tear | half of a write happens, or a 32nd, then SIGKILL: at every call that writes; point: call.2 or call.32 |
 | error | a call that changes something does not happen and returns ENOSPC, EIO, EDQUOT, EROFS, EMFILE, ENOMEM, EACCES or EINTR; once, or from then on. Point: call.errno.1 for from then on |
 | read-error | the same for calls that look: EIO, ENOMEM, EACCES, EMFILE |
 | short | a call that writes (or reads: short-read) moves half of the bytes and says so |

@@ -116,7 +116,7 @@ impl Bench for Steps<'_> {
         };
         let note = match tried.ended {
             Ended::Stuck => Some("tried again until they were stopped (EINTR from then on)"),
-            Ended::Exited(12) => Some("ended in doubt while the error lasted; recovery settled them"),
+            Ended::Exited(12) => Some("ended in doubt, and recovery settled them"),
             _ => None,
         };
         Ok(Came { what, end, note })
