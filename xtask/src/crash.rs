@@ -74,6 +74,7 @@ pub(crate) fn run(words: &[String]) -> Done {
         }
         results.tell_last();
     }
+    results.counted = shops.first().map(Workshop::counted).unwrap_or_default();
     print!("{}", results.table());
     if flags.has("--write") {
         fs::write(shell::workspace().join("docs/reliability.md"), page::page(&results))?;
