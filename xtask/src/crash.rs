@@ -77,7 +77,9 @@ pub(crate) fn run(words: &[String]) -> Done {
     results.counted = shops.first().map(Workshop::counted).unwrap_or_default();
     print!("{}", results.table());
     if flags.has("--write") {
-        fs::write(shell::workspace().join("docs/reliability.md"), page::page(&results))?;
+        let path = shell::workspace().join("docs/reliability.md");
+        let before = fs::read_to_string(&path).unwrap_or_default();
+        fs::write(path, page::page(&results, &before))?;
     }
     results.verdict(std::env::var_os("CI").is_some())
 }
