@@ -9,7 +9,7 @@ use tmp_testkit::{
 
 use super::{
     point::Point,
-    proof::{Bench, Came, Choice, End, Proof},
+    proof::{Bench, Came, Choice, End, Proof, tracing},
     workshop::Workshop,
 };
 use crate::Done;
@@ -47,6 +47,10 @@ impl Proof for Killing {
 
     fn what(&self) -> String {
         format!("`tmp {}` killed before a call that changes something", words(self.command).join(" "))
+    }
+
+    fn lacks(&self) -> Option<String> {
+        tracing()
     }
 
     fn prepare<'a>(&self, shop: &'a Workshop, choice: Choice) -> Done<Box<dyn Bench + 'a>> {
