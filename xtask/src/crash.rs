@@ -87,12 +87,15 @@ pub(crate) fn run(words: &[String]) -> Done {
         }
         results.tell_last();
     }
+    results.counted = shops.first().map(Workshop::counted).unwrap_or_default();
     if flags.word("--only").is_none() {
         results.model = Some(model::run(choice, None)?);
     }
     print!("{}", results.table());
     if flags.has("--write") {
-        fs::write(shell::workspace().join("docs/reliability.md"), page::page(&results))?;
+        let path = shell::workspace().join("docs/reliability.md");
+        let before = fs::read_to_string(&path).unwrap_or_default();
+        fs::write(path, page::page(&results, &before))?;
     }
     results.verdict(std::env::var_os("CI").is_some())
 }

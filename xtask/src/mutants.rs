@@ -14,7 +14,9 @@ const VARIABLE: &str = "TMP_MUTANT";
 
 /// The page that keeps the last result, and the marks around it.
 const PAGE: &str = "docs/reliability.md";
-const MARKS: (&str, &str) = ("<!-- mutants -->\n", "<!-- end of mutants -->\n");
+
+/// What stands around the table on the page.
+pub(crate) const MARKS: (&str, &str) = ("<!-- mutants -->\n", "<!-- end of mutants -->\n");
 
 /// Builds the tests with all faults in them, and demands of each test that it passes without any and of each fault
 /// that its tests fail.

@@ -56,7 +56,8 @@ pub struct Tried {
     pub settled: bool,
     /// How many of the recoveries that were to be killed were.
     pub killed: usize,
-    /// The calls that change something of the recovery that was last, the undisturbed one.
+    /// The calls that change something of the recovery that was last, the undisturbed one; counted only where `tmp run`
+    /// was killed at such a call.
     pub recovery_calls: u64,
     /// Whether the recovery that settled it took it back because a step after the commit point had been
     /// begun and had not ended: no such step is run twice.
@@ -128,9 +129,6 @@ impl Matrix {
         if matches!(run.ended, Ended::Stuck | Ended::Late) && !stuck {
             wrong.push(format!("the migration did not end: {}", run.told()));
         }
-        if run.ended == Ended::Exited(12) && !matches!(fault.action, Action::Fail { persistent: true, .. }) {
-            wrong.push(format!("in doubt, though the disk answered again: {}", run.told()));
-        }
         if matches!(run.ended, Ended::Exited(0 | 10)) {
             wrong.extend(complaints(self.reference.judge_end(&run, &State::of(&self.scene)?)));
         }
@@ -142,7 +140,8 @@ impl Matrix {
             }
             killed += 1;
         }
-        let first = self.scene.recovered()?;
+        let counts = fault.counting == Counting::Changing && matches!(fault.action, Action::Kill(_));
+        let first = if counts { self.scene.recovered_counting()? } else { self.scene.recovered()? };
         let second = self.scene.recovered()?;
         let verdict = self.reference.judge(Some(&run), &first, &second);
         let verdict = match (wrong.is_empty(), verdict) {

@@ -12,7 +12,7 @@ use std::{
     ffi::OsString,
     fs::File,
     io,
-    os::unix::process::CommandExt,
+    os::unix::process::{CommandExt, ExitStatusExt as _},
     path::PathBuf,
     process::{Command, Stdio},
     time::Duration,
@@ -55,8 +55,14 @@ pub enum Action {
     Count,
     /// It and everything it started are killed with SIGKILL before the call of this number happens.
     Kill(u64),
-    /// If the call of this number is a write of more than one byte, half of it happens; then as `Kill`.
-    Tear(u64),
+    /// If the call of this number is a write of that many bytes or more, one part in so many of it happens; then as
+    /// `Kill`.
+    Tear {
+        /// Which call.
+        at: u64,
+        /// Which part: 2 for half.
+        part: u64,
+    },
     /// The call of this number does not happen and returns an error.
     Fail {
         /// Which call.
@@ -170,6 +176,40 @@ impl Stepper {
         })
     }
 
+    /// Runs the command to its end without looking at its calls, which is faster: none are told.
+    ///
+    /// # Errors
+    /// The command cannot be started.
+    pub fn plain(&self) -> io::Result<StepOutcome> {
+        let Some((program, words)) = self.words.split_first() else {
+            return Err(io::ErrorKind::NotFound.into());
+        };
+        let mut command = Command::new(program);
+        command.args(words).stdin(Stdio::null());
+        self.surround(&mut command);
+        let output = command.output().context("start", program.display())?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let ended = output
+            .status
+            .code()
+            .map_or_else(|| Ended::Signalled(output.status.signal().unwrap_or_default()), Ended::Exited);
+        Ok(StepOutcome {
+            calls: Vec::new(),
+            hit: None,
+            ended,
+            stdout: text(&output.stdout),
+            stderr: text(&output.stderr),
+        })
+    }
+
+    /// Gives a command its directory and its variables.
+    fn surround(&self, command: &mut Command) {
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        if let Some(directory) = &self.directory {
+            command.current_dir(directory);
+        }
+    }
+
     /// Runs the command without doing anything to it.
     ///
     /// # Errors
@@ -199,11 +239,8 @@ impl Stepper {
         // The shell stops itself, is seized, and becomes the command.
         command.args(["-c", "kill -STOP $$; exec \"$0\" \"$@\""]).args(&self.words);
         command.stdin(Stdio::null()).stdout(File::create(&stdout)?).stderr(File::create(&stderr)?);
-        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command.process_group(0);
-        if let Some(directory) = &self.directory {
-            command.current_dir(directory);
-        }
+        self.surround(&mut command);
         let child = command.spawn().context("start", "sh")?;
         let traced = tracer::trace(child.id(), &folder, (self.counting, action), LIMIT)?;
         let text = |path| std::fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());

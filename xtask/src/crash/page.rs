@@ -3,16 +3,17 @@
 use std::{fs, path::Path, process::Command};
 
 use super::results::Results;
-use crate::shell;
+use crate::{mutants::MARKS, shell};
 
-pub(super) fn page(results: &Results) -> String {
+/// The page; what `cargo xtask mutants` wrote on the one before stays.
+pub(super) fn page(results: &Results, before: &str) -> String {
     let long = if results.choice.long { " --long" } else { "" };
     let seed = results.choice.seed;
     format!(
         "# Reliability: faults put into the real program\n\n\
          **{} faults** were put into running processes of `tmp`, **{} violations**. Written by\n\
          `cargo xtask crash{long} --seed {seed} --write` on {}, on Linux {}, {}; scenes on {}.\n\n\
-         {RULES}\n## Results\n\n{}{KINDS}",
+         {RULES}\n## Results\n\n{}{KINDS}{MUTANTS}\n{}",
         results.points(),
         results.violations(),
         line("date", &["-u", "+%Y-%m-%d"]),
@@ -20,7 +21,16 @@ pub(super) fn page(results: &Results) -> String {
         cores(),
         file_system(&results.scratch),
         results.table(),
+        mutants(before),
     )
+}
+
+/// The table of deliberate faults with its marks, as it stands on a page.
+fn mutants(page: &str) -> String {
+    let (begin, end) = MARKS;
+    let table =
+        page.split_once(begin).and_then(|(_, rest)| rest.split_once(end)).map_or("", |(table, _)| table);
+    format!("{begin}{table}{end}")
 }
 
 const RULES: &str = "\
@@ -46,14 +56,14 @@ const KINDS: &str = "
 | atomic | the same, the whole tree exchanged by one rename |
 | commands | files, SQLite, a control object, a batch step with what it writes, one with a roll-back command |
 | failing | the same with a check that fails at the end: everything goes back after COMMIT |
-| large | 360 files of 4 MiB, 17 directories deep; some 130 are put, 46 removed |
+| large | 347 files of 2.8 MiB together, up to 16 directories deep; 93 modules are put, 46 files removed |
 
 ## The matrices
 
 | matrix | what is done |
 |---|---|
 | kill | SIGKILL before a call. Every system call of every thread counts, but those that only wait or manage memory and threads: their number is chance. The number is the same in three undisturbed runs; `failing` looks through the processes of the machine while it goes back, so there it is only nearly so |
-| tear | half of a write happens, then SIGKILL: at every call that writes |
+| tear | half of a write happens, or a 32nd, then SIGKILL: at every call that writes; point: call.2 or call.32 |
 | error | a call that changes something does not happen and returns ENOSPC, EIO, EDQUOT, EROFS, EMFILE, ENOMEM, EACCES or EINTR; once, or from then on. Point: call.errno.1 for from then on |
 | read-error | the same for calls that look: EIO, ENOMEM, EACCES, EMFILE |
 | short | a call that writes (or reads: short-read) moves half of the bytes and says so |
@@ -65,6 +75,12 @@ const KINDS: &str = "
 
 EINTR from then on is the one error that a process may meet for ever: what was interrupted is tried again, by SQLite and
 by Rust's library, so such a process is stopped after 20,000 attempts and counts as killed. The notes say how many.
+";
+
+const MUTANTS: &str = "
+## Deliberate faults
+
+Built into a build of its own, one at a time; written by `cargo xtask mutants --write`.
 ";
 
 /// What a program says in one line; nothing where it cannot be started.
@@ -88,4 +104,22 @@ fn file_system(folder: &Path) -> String {
         .filter(|(mount, _)| folder.starts_with(mount))
         .max_by_key(|(mount, _)| mount.as_os_str().len());
     longest.map_or_else(|| "an unknown file system".into(), |(_, kind)| kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::crash::proof::Choice;
+
+    #[test]
+    fn the_table_of_the_other_task_stays() {
+        let results = Results::new(Choice { long: true, seed: 7 }, Path::new("/nowhere"));
+        let first = page(&results, "");
+        let (begin, end) = MARKS;
+        assert!(first.contains(&format!("{begin}{end}")) && first.contains("crash --long --seed 7 --write"));
+        let filled = first.replace(begin, &format!("{begin}| a fault |\n"));
+        assert!(page(&results, &filled).contains(&format!("{begin}| a fault |\n{end}")));
+    }
 }

@@ -1,7 +1,17 @@
 //! What a matrix is to the command that runs them all.
 
+use tmp_testkit::stepper::Stepper;
+
 use super::{point::Point, workshop::Workshop};
 use crate::Done;
+
+/// What is missing where processes cannot be traced.
+pub(crate) fn tracing() -> Option<String> {
+    let traced = Stepper::new("true").count();
+    traced
+        .err()
+        .map(|error| format!("a process must be traced, which ptrace(2) does not allow here: {error}"))
+}
 
 /// One matrix: one kind of fault, tried at many points of one package.
 pub(crate) trait Proof {

@@ -21,6 +21,8 @@ pub(crate) struct Results {
     pub(super) left_out: Vec<Left>,
     /// What came of the model, whose states are no faults put into processes.
     pub(super) model: Option<Model>,
+    /// How many calls were counted.
+    pub(super) counted: Vec<String>,
 }
 
 /// A proof that could not be run here.
@@ -93,7 +95,14 @@ impl Row {
 
 impl Results {
     pub(super) fn new(choice: Choice, scratch: &Path) -> Self {
-        Self { choice, scratch: scratch.into(), rows: Vec::new(), left_out: Vec::new(), model: None }
+        Self {
+            choice,
+            scratch: scratch.into(),
+            rows: Vec::new(),
+            left_out: Vec::new(),
+            model: None,
+            counted: Vec::new(),
+        }
     }
 
     /// Tells the developer how it stands.
@@ -134,6 +143,9 @@ impl Results {
         if let Some(model) = &self.model {
             let _ = write!(text, "\n* {model}");
         }
+        for line in &self.counted {
+            let _ = write!(text, "\n* {line}");
+        }
         for row in &self.rows {
             for (note, count) in &row.notes {
                 let _ = write!(text, "\n* {}-{}: {count} points {note}", row.matrix, row.package);
@@ -159,5 +171,57 @@ impl Results {
             return Err(format!("left out, which is a failure in CI: {}", left.join(", ")).into());
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(violations: &[&str]) -> Row {
+        Row {
+            matrix: "kill",
+            package: "files",
+            before: 2,
+            after: 1,
+            notes: BTreeMap::from([("stuck", 1)]),
+            violations: violations.iter().map(|&text| text.to_owned()).collect(),
+            took: Duration::from_secs(3),
+        }
+    }
+
+    fn results(violations: &[&str]) -> Results {
+        let mut results = Results::new(Choice { long: false, seed: 1 }, Path::new("/nowhere"));
+        results.rows = vec![row(violations), row(&[])];
+        results
+    }
+
+    #[test]
+    fn points_are_added_up_and_notes_and_what_was_left_out_are_told() {
+        let mut results = results(&[]);
+        results.left_out.push(Left { id: "power-ext4".into(), lack: "root is needed".into() });
+        let text = results.table();
+        assert!(text.contains("| kill | files | 3 | 2 | 1 | 0 | 3 |\n"), "{text}");
+        assert!(text.contains("| all | | 6 | 4 | 2 | 0 | 6 |\n"), "{text}");
+        assert!(text.contains("* kill-files: 1 points stuck"), "{text}");
+        assert!(text.ends_with("* power-ext4: LEFT OUT: root is needed\n"), "{text}");
+        assert!(results.verdict(false).is_ok());
+        assert!(results.verdict(true).unwrap_err().to_string().contains("power-ext4"));
+    }
+
+    #[test]
+    fn a_violation_fails_the_run_and_says_how_to_repeat_it() {
+        assert!(results(&["neither"]).verdict(false).unwrap_err().to_string().contains("1 of 7 points"));
+        let mut row = row(&[]);
+        let came = |end| Came { what: "killed before call 5".into(), end, note: None };
+        row.count("cargo xtask crash --seed 1 --point kill-files/5", came(End::NotReached));
+        assert_eq!(row.points(), 3);
+        row.count(
+            "cargo xtask crash --seed 1 --point kill-files/5",
+            came(End::Violated(vec!["neither".into()])),
+        );
+        assert_eq!(row.points(), 4);
+        let expected = "VIOLATED: killed before call 5\n  neither\n  again: cargo xtask crash --seed 1 --point kill-files/5";
+        assert_eq!(row.violations, [expected]);
     }
 }

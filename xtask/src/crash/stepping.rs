@@ -13,7 +13,7 @@ use tmp_testkit::{
 use self::kind::Kind;
 use super::{
     point::Point,
-    proof::{Bench, Came, Choice, End, Proof},
+    proof::{Bench, Came, Choice, End, Proof, tracing},
     workshop::Workshop,
 };
 use crate::Done;
@@ -40,6 +40,10 @@ impl Proof for Stepping {
 
     fn what(&self) -> String {
         self.kind.what().to_owned()
+    }
+
+    fn lacks(&self) -> Option<String> {
+        tracing()
     }
 
     fn prepare<'a>(&self, shop: &'a Workshop, choice: Choice) -> Done<Box<dyn Bench + 'a>> {
@@ -116,7 +120,7 @@ impl Bench for Steps<'_> {
         };
         let note = match tried.ended {
             Ended::Stuck => Some("tried again until they were stopped (EINTR from then on)"),
-            Ended::Exited(12) => Some("ended in doubt while the error lasted; recovery settled them"),
+            Ended::Exited(12) => Some("ended in doubt, and recovery settled them"),
             _ => None,
         };
         Ok(Came { what, end, note })

@@ -9,7 +9,7 @@ use tmp_testkit::{
 
 use super::{
     point::Point,
-    proof::{Bench, Came, Choice, End, Proof},
+    proof::{Bench, Came, Choice, End, Proof, tracing},
     workshop::Workshop,
 };
 use crate::Done;
@@ -47,6 +47,10 @@ impl Proof for Killing {
 
     fn what(&self) -> String {
         format!("`tmp {}` killed before a call that changes something", words(self.command).join(" "))
+    }
+
+    fn lacks(&self) -> Option<String> {
+        tracing()
     }
 
     fn prepare<'a>(&self, shop: &'a Workshop, choice: Choice) -> Done<Box<dyn Bench + 'a>> {
@@ -163,7 +167,7 @@ impl Killed {
 
     /// Runs `tmp` undisturbed; what is wrong with how it ended.
     fn ends(&self, words: &[&str], wrong: &mut Vec<String>) -> io::Result<StepOutcome> {
-        let outcome = self.scene.tmp().args(words.iter().copied()).run(Action::Count)?;
+        let outcome = self.scene.tmp().args(words.iter().copied()).plain()?;
         if outcome.ended != Ended::Exited(0) {
             wrong.push(format!("tmp {}: {}", words.join(" "), outcome.told()));
         }

@@ -66,4 +66,20 @@ impl Workshop {
         let calls = Arc::new(matrix.calls(counting)?);
         Ok(Arc::clone(known.entry(key).or_insert(calls)))
     }
+
+    /// How many calls the packages make, one line each, as far as they were counted.
+    pub(crate) fn counted(&self) -> Vec<String> {
+        let known = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        let line = |(package, counting): &(Package, Counting), calls: &Calls| {
+            let which = match counting {
+                Counting::Changing => "calls that change something",
+                Counting::Reading => "calls that look",
+                Counting::Every => "calls in all",
+            };
+            let about = package.looks_by_chance() && *counting != Counting::Changing;
+            let runs = if about { "about" } else { "the same in three runs:" };
+            format!("{}: {runs} {} {which}", package.name(), calls.len())
+        };
+        known.iter().map(|(key, calls)| line(key, calls)).collect()
+    }
 }

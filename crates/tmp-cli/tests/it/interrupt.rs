@@ -105,6 +105,23 @@ fn the_second_signal_leaves_the_rest_to_recovery() {
 }
 
 #[test]
+fn who_is_stopped_keeps_the_target_and_who_is_killed_frees_it() {
+    let (place, file) = waiting();
+    let before = place.model();
+    let mut child = begin(&place, &file);
+    signal(&child, Signal::STOP);
+    place.ends(75, &run(&file));
+    place.ends(75, &["recover"]);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let since = Instant::now();
+    place.write("go", "");
+    place.ends(10, &["recover"]);
+    assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
+    assert_eq!(place.model(), before);
+}
+
+#[test]
 fn a_new_run_recovers_the_old_one_first_and_says_so() {
     let (place, file) = waiting();
     let mut child = begin(&place, &file);

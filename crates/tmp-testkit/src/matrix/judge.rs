@@ -148,3 +148,62 @@ impl Recovery {
         self.outcome.ended == Ended::Exited(0) && format!("{stdout}{stderr}").contains("nothing to")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sqlite::DatabaseDump;
+
+    fn state(name: &'static str) -> State {
+        let header = [("user_version", name.to_owned())].into();
+        State { database: DatabaseDump { header, ..DatabaseDump::default() }, ..State::default() }
+    }
+
+    fn outcome(code: i32, said: &str) -> StepOutcome {
+        StepOutcome {
+            calls: Vec::new(),
+            hit: None,
+            ended: Ended::Exited(code),
+            stdout: said.into(),
+            stderr: String::new(),
+        }
+    }
+
+    fn recovery(code: i32, said: &str, name: &'static str) -> Recovery {
+        Recovery { outcome: outcome(code, said), state: state(name), leftovers: Vec::new() }
+    }
+
+    fn wrong(verdict: Verdict) -> String {
+        match verdict {
+            Verdict::Violation(lines) => lines.join("; "),
+            other => panic!("{other:?} is no violation"),
+        }
+    }
+
+    #[test]
+    fn each_thing_that_can_be_wrong_is_a_violation() {
+        let reference = Reference::of(state("before"), &state("after"));
+        let (nothing, back) = ("nothing to recover", "ROLLED BACK");
+        let judge = |code, first: &Recovery, second: &Recovery| {
+            reference.judge(Some(&outcome(code, "")), first, second)
+        };
+        let (before, after) = (recovery(0, nothing, "before"), recovery(0, nothing, "after"));
+        assert_eq!(judge(1, &recovery(10, back, "before"), &before), Verdict::Before);
+        assert_eq!(judge(0, &after, &after), Verdict::After);
+        assert!(wrong(judge(1, &recovery(0, "", "half"), &recovery(0, nothing, "half"))).contains("neither"));
+        assert!(wrong(judge(0, &before, &before)).contains("said it succeeded"));
+        assert!(wrong(judge(10, &after, &after)).contains("said it rolled back"));
+        assert!(wrong(judge(11, &before, &before)).contains("run: Exited(11)"));
+        assert!(wrong(judge(101, &before, &before)).contains("run: Exited(101)"));
+        assert!(wrong(judge(1, &recovery(12, "", "before"), &before)).contains("recover: Exited(12)"));
+        assert!(
+            wrong(judge(1, &recovery(10, back, "after"), &after)).contains("recover said it rolled back")
+        );
+        assert!(wrong(judge(1, &before, &recovery(10, back, "before"))).contains("second recover"));
+        assert!(wrong(judge(1, &before, &after)).contains("changed something"));
+        let mut litter = before.clone();
+        litter.leftovers.push("left in the work directory".into());
+        assert!(wrong(judge(1, &before, &litter)).contains("left in the work directory"));
+        assert!(wrong(reference.judge_end(&outcome(0, ""), &state("before"))).contains("said it succeeded"));
+    }
+}

@@ -9,7 +9,7 @@ use std::{
 use super::{Package, Recovery, State, copy_tree, remove, systems::System};
 use crate::{
     context::Context,
-    stepper::{Action, Stepper},
+    stepper::{Action, StepOutcome, Stepper},
     trees,
 };
 
@@ -140,7 +140,18 @@ impl Scene {
     /// # Errors
     /// It cannot be started, or the system cannot be read.
     pub fn recovered(&self) -> io::Result<Recovery> {
-        let outcome = self.recover().run(Action::Count)?;
+        self.after(self.recover().plain()?)
+    }
+
+    /// The same with its calls counted.
+    ///
+    /// # Errors
+    /// As [`Scene::recovered`].
+    pub fn recovered_counting(&self) -> io::Result<Recovery> {
+        self.after(self.recover().run(Action::Count)?)
+    }
+
+    fn after(&self, outcome: StepOutcome) -> io::Result<Recovery> {
         Ok(Recovery { outcome, state: State::of(self)?, leftovers: self.leftovers()? })
     }
 

@@ -53,9 +53,12 @@ fn a_killed_process_did_everything_before_and_nothing_after() {
 #[test]
 fn a_torn_write_leaves_half() {
     let dir = tempfile::tempdir().unwrap();
-    let outcome = shell(dir.path(), "echo 123456789 > a; echo more > b").run(Action::Tear(2)).unwrap();
+    let outcome =
+        shell(dir.path(), "echo 123456789 > a; echo more > b").run(Action::Tear { at: 2, part: 2 }).unwrap();
     assert_eq!((outcome.hit, outcome.ended), (Some("write"), Ended::Signalled(9)));
     assert_eq!(fs::read_to_string(dir.path().join("a")).unwrap(), "12345");
+    shell(dir.path(), "echo 123456789 > a").run(Action::Tear { at: 2, part: 5 }).unwrap();
+    assert_eq!(fs::read_to_string(dir.path().join("a")).unwrap(), "12");
     assert!(!dir.path().join("b").exists());
 }
 

@@ -92,6 +92,8 @@ struct Tracer<'a> {
     inside: BTreeSet<Pid>,
     /// Every process and thread seen and not yet gone.
     alive: BTreeSet<Pid>,
+    /// Of each of them, once it is known, whether it is a thread of the process itself.
+    own: BTreeMap<Pid, bool>,
     /// Whether everything has been killed: what shows up now was started just before.
     dying: bool,
     /// What is done to threads when their calls return.
@@ -122,6 +124,7 @@ impl<'a> Tracer<'a> {
             started: false,
             inside: BTreeSet::new(),
             alive: BTreeSet::from([root]),
+            own: BTreeMap::from([(root, true)]),
             dying: false,
             doomed: BTreeMap::new(),
             failed: 0,
@@ -144,6 +147,7 @@ impl<'a> Tracer<'a> {
                 WaitStatus::Exited(..) | WaitStatus::Signaled(..) => {
                     self.alive.remove(&pid);
                     self.inside.remove(&pid);
+                    self.own.remove(&pid);
                     if pid == self.root {
                         ended = Some(match status {
                             _ if self.failed > PATIENCE => Ended::Stuck,
@@ -191,13 +195,14 @@ impl<'a> Tracer<'a> {
         self.resume(pid, None)
     }
 
-    fn resume(&self, pid: Pid, signal: Option<Signal>) -> nix::Result<()> {
+    fn resume(&mut self, pid: Pid, signal: Option<Signal>) -> nix::Result<()> {
         if self.is_counted(pid) { ptrace::syscall(pid, signal) } else { ptrace::cont(pid, signal) }
     }
 
     /// Whether a task is a thread of the process itself, not of one that it started.
-    fn is_counted(&self, task: Pid) -> bool {
-        task == self.root || Path::new(&format!("/proc/{}/task/{task}", self.root)).exists()
+    fn is_counted(&mut self, task: Pid) -> bool {
+        let root = self.root;
+        *self.own.entry(task).or_insert_with(|| Path::new(&format!("/proc/{root}/task/{task}")).exists())
     }
 
     fn before(&mut self, task: Pid) -> nix::Result<()> {
@@ -210,16 +215,16 @@ impl<'a> Tracer<'a> {
                 self.hit = Some(name);
                 self.kill_all();
             }
-            Action::Tear(at) if at == number => {
+            Action::Tear { at, part } if at == number => {
                 self.hit = Some(name);
-                if Self::halve(task, name, &mut registers)?.is_some() {
+                if Self::shorten(task, name, part, &mut registers)?.is_some() {
                     self.doomed.insert(task, Doom::Kill);
                 } else {
                     self.kill_all();
                 }
             }
             Action::Short(at) if at == number => {
-                if let Some(whole) = Self::halve(task, name, &mut registers)? {
+                if let Some(whole) = Self::shorten(task, name, 2, &mut registers)? {
                     self.hit = Some(name);
                     self.doomed.insert(task, Doom::Restore(whole));
                 }
@@ -245,11 +250,16 @@ impl<'a> Tracer<'a> {
         Ok(())
     }
 
-    /// Lets a call that moves bytes move half of them; answers how many it was to move.
-    fn halve(task: Pid, name: &str, registers: &mut user_regs_struct) -> nix::Result<Option<u64>> {
-        let Some(count) = size(name, registers).filter(|count| **count > 1) else { return Ok(None) };
+    /// Lets a call that moves bytes move one part in so many of them; answers how many it was to move.
+    fn shorten(
+        task: Pid,
+        name: &str,
+        part: u64,
+        registers: &mut user_regs_struct,
+    ) -> nix::Result<Option<u64>> {
+        let Some(count) = size(name, registers).filter(|count| **count >= part) else { return Ok(None) };
         let whole = *count;
-        *count /= 2;
+        *count /= part;
         ptrace::setregs(task, *registers)?;
         Ok(Some(whole))
     }

@@ -19,6 +19,9 @@ const ERRORS: [(i32, &str); 8] = [
 /// Those that reading meets.
 const READ_ERRORS: [u64; 4] = [5, 12, 13, 24];
 
+/// How much of a write happens: half, and so little that the head of a record is torn from its body.
+const PARTS: [u64; 2] = [2, 32];
+
 /// SIGHUP, SIGINT, SIGTERM.
 const SIGNALS: [u64; 3] = [1, 2, 15];
 
@@ -66,7 +69,7 @@ impl Kind {
     pub(super) const fn what(self) -> &'static str {
         match self {
             Self::Kill => "killed before a call of any kind",
-            Self::Tear => "killed after half a write",
+            Self::Tear => "killed after part of a write",
             Self::Error => "a call that changes something fails, once or from then on",
             Self::ReadError => "a call that looks fails, once or from then on",
             Self::Short => "a call writes half and says so",
@@ -111,6 +114,7 @@ impl Kind {
         match self {
             Self::Error => twice(&ERRORS.map(|(errno, _)| u64::from(errno.unsigned_abs()))),
             Self::ReadError => twice(&READ_ERRORS),
+            Self::Tear => PARTS.iter().map(|part| vec![*part]).collect(),
             Self::Signal => SIGNALS.iter().map(|signal| vec![*signal]).collect(),
             _ => vec![Vec::new()],
         }
@@ -123,7 +127,7 @@ impl Kind {
             |place| point.at(place).and_then(|n| i32::try_from(n).map_err(|error| error.to_string()));
         Ok(match self {
             Self::Kill | Self::Twice | Self::Thrice => Action::Kill(at),
-            Self::Tear => Action::Tear(at),
+            Self::Tear => Action::Tear { at, part: point.at(1)?.max(2) },
             Self::Short | Self::ShortRead => Action::Short(at),
             Self::Error | Self::ReadError => {
                 Action::Fail { at, errno: number(1)?, persistent: number(2)? == 1 }
@@ -146,7 +150,7 @@ impl Kind {
                 )
             }
             Action::Signal { at, signal } => format!("signal {signal} before call {at}"),
-            Action::Tear(at) => format!("killed in the middle of call {at}"),
+            Action::Tear { at, part } => format!("killed when 1/{part} of call {at} was done"),
             Action::Short(at) => format!("half of call {at}"),
             Action::Kill(_) | Action::Count => match point.0.as_slice() {
                 [at, rest @ ..] if !rest.is_empty() => {
