@@ -3,6 +3,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::print_stderr,
     clippy::indexing_slicing,
     reason = "a test that cannot go on has failed"
 )]
@@ -14,6 +15,7 @@ mod catalogue;
 mod checks;
 mod common;
 mod compensation;
+mod confined;
 mod disks;
 mod drift;
 mod every_step;
