@@ -6,6 +6,7 @@ mod bench;
 mod case;
 mod crash;
 mod download;
+mod race;
 mod shell;
 mod test;
 mod tidy;
@@ -19,6 +20,8 @@ cargo xtask crash    the crash matrix: the reference migration killed before eve
                      --long also torn writes, errors and many double kills   --seed N   --sample N so many points
                      --point K only this kill   --write keep the result in docs/crash-matrix.md
                      --atomic with the whole tree exchanged by one rename
+cargo xtask race     every operation of the disk against a live attacker: five seconds each, a million attempts of all
+                     --seconds N each
 cargo xtask case     consecutive releases of seven real projects, with SQL; the result goes to docs/cases.md   --seed N
 cargo xtask bench    the workloads W1 to W9 side by side with the tools people use today; takes about an hour, and root
                      --only W4   --runs N (5)   --patience SECONDS (60) for a quiet machine before each run
@@ -35,6 +38,7 @@ fn main() -> ExitCode {
         "crash" => crash::run(&rest),
         "bench" => bench::run(&rest),
         "case" => case::run(&rest),
+        "race" => race::run(&rest),
         _ => Err(HELP.into()),
     };
     match done {
