@@ -7,6 +7,7 @@ mod case;
 mod crash;
 mod download;
 mod mutants;
+mod race;
 mod shell;
 mod test;
 mod tidy;
@@ -22,6 +23,8 @@ cargo xtask crash    the fault matrices: the real program killed, torn, failed, 
                      --scratch DIRECTORY where to work   --write keep the result in docs/reliability.md
 cargo xtask mutants  deliberate faults: each must be caught by the tests that are to hold what it breaks
                      --only NAME   --write keep the table in docs/reliability.md
+cargo xtask race     every operation of the disk against a live attacker: five seconds each, a million attempts of all
+                     --seconds N each
 cargo xtask case     consecutive releases of seven real projects, with SQL; the result goes to docs/cases.md   --seed N
 cargo xtask bench    the workloads W1 to W9 side by side with the tools people use today; takes about an hour, and root
                      --only W4   --runs N (5)   --patience SECONDS (60) for a quiet machine before each run
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
         "bench" => bench::run(&rest),
         "case" => case::run(&rest),
         "mutants" => mutants::run(&rest),
+        "race" => race::run(&rest),
         _ => Err(HELP.into()),
     };
     match done {

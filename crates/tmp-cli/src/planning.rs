@@ -31,7 +31,8 @@ impl Request<'_> {
         let request = PlanRequest {
             enhancement: trigger.enhancement(),
             provenance: &provenance,
-            commands: config.commands.value,
+            commands: &site.commands,
+            privileged_modules: config.privileged_modules.value,
             utilities: &config.utilities,
             steps: &[],
         };

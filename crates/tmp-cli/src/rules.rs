@@ -1,6 +1,7 @@
 //! The rules of `tmp.yaml`, of the command line and of plans, for `tmp explain`.
 
 pub(crate) mod atomic;
+pub(crate) mod grants;
 
 use tmp_trigger::Rule;
 
@@ -224,8 +225,9 @@ pub(crate) static PLAN: &[&Rule] = &[
     &Rule {
         id: "commands",
         title: "The enhancement runs commands, which policy forbids",
-        explanation: "Batch steps, checks by command, commands after a rollback and utilities run with all rights of TMP. \
-             `policy: {commands: allowed}` in tmp.yaml allows that.",
+        explanation: "Batch steps, checks by command, commands after a rollback and utilities run only where tmp.yaml says \
+             so: `policy: {commands: confined}` keeps them to the system's tree and what the system grants, `allowed` gives \
+             them all rights of whoever runs TMP.",
     },
     &Rule {
         id: "database",
@@ -237,6 +239,15 @@ pub(crate) static PLAN: &[&Rule] = &[
         title: "A module or a batch step would change the file of a database",
         explanation: "Databases change by SQL alone, in a transaction that can be taken back. Their files, and what TMP \
              keeps for itself, are never modules.",
+    },
+    &Rule {
+        id: "privileged-module",
+        title: "A module would take another identity when it runs, which policy refuses",
+        explanation: "Whoever runs a set-user-id or set-group-id program gets the rights of its owner or group. A plan with \
+             such a module, new or changed, is refused unless tmp.yaml says `policy: {privileged_modules: allowed}`; the \
+             plan shows it then. File capabilities, other extended attributes and device nodes cannot be \
+             packaged at all. A replacement does not take over the privileges of what it replaces, and the plan says so. \
+             A reversal puts back what was there.",
     },
     &Rule {
         id: "drift",

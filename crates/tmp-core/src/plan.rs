@@ -14,6 +14,10 @@ use crate::{
     module::{Attributes, Content, Kind},
 };
 
+mod confinement;
+
+pub use confinement::{Confinement, Network};
+
 /// The version of the plan this release writes.
 pub const SCHEMA: &str = "tmp/plan/v1";
 
@@ -42,6 +46,9 @@ pub struct Plan {
     pub database: Option<PlannedDatabase>,
     /// The checked part, in order.
     pub steps: Vec<PlannedStep>,
+    /// What its commands are confined to; they have all rights of the caller where this is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confinement: Option<Confinement>,
     /// What the archive holds beside the operations' paths: paths that batch steps write.
     pub also_archived: Vec<ModulePath>,
     /// The next tree, where the whole tree is exchanged.

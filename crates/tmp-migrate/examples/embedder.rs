@@ -121,7 +121,8 @@ fn plan_of(
     let request = PlanRequest {
         enhancement,
         provenance: &payload.provenance(),
-        commands: CommandPolicy::Forbidden,
+        commands: &CommandPolicy::Forbidden,
+        privileged_modules: false,
         utilities: &BTreeMap::new(),
         steps: &[],
     };

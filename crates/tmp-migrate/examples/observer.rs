@@ -99,7 +99,8 @@ fn run(place: &Workplace, text: &str, stop_at: Option<Phase>) -> Done<(Outcome, 
     let request = PlanRequest {
         enhancement: &change,
         provenance: &payload.provenance(),
-        commands: CommandPolicy::Forbidden,
+        commands: &CommandPolicy::Forbidden,
+        privileged_modules: false,
         utilities: &BTreeMap::new(),
         steps: &[],
     };

@@ -115,7 +115,8 @@ fn run(place: &Workplace, step: Register, text: &str, expected: &str) -> Done<Ou
     let request = PlanRequest {
         enhancement: &change,
         provenance: &payload.provenance(),
-        commands: CommandPolicy::Forbidden,
+        commands: &CommandPolicy::Forbidden,
+        privileged_modules: false,
         utilities: &BTreeMap::new(),
         steps: &steps,
     };

@@ -1,9 +1,10 @@
 //! Runs the commands of an enhancement: bounded in time and output, with a clean environment, in a
-//! process group of their own. They are not confined.
+//! process group of their own; confined where the plan says so.
 
 use std::{
     io::Read,
     os::unix::process::CommandExt as _,
+    path::PathBuf,
     process::{Child, ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError},
     thread,
@@ -15,9 +16,12 @@ use nix::{
     sys::signal::{Signal, killpg},
     unistd::Pid,
 };
-use tmp_core::{MigrationId, clock::Clock, enhancement::Command, id::StepName};
+use tmp_core::{MigrationId, clock::Clock, enhancement::Command, id::StepName, plan::Confinement};
 
-use crate::survivors;
+use crate::{
+    confine::{self, Cell, Inside},
+    survivors,
+};
 
 /// Where programs without a `/` in their name are found.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -32,8 +36,10 @@ const LINGER: Duration = Duration::from_millis(500);
 const POLL: Duration = Duration::from_millis(10);
 
 /// Whether enhancements may run commands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CommandPolicy {
+    /// They may, with what is granted here. Where that cannot be enforced, they may not.
+    Confined(Confinement),
     /// They may, unconfined.
     Allowed,
     /// They may not.
@@ -48,40 +54,49 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) clock: &'a dyn Clock,
     /// What is left of the migration's own time.
     pub(crate) left: Duration,
+    /// What it is confined to, if it is.
+    pub(crate) confinement: Option<&'a Confinement>,
+    /// What a confined command does not see: TMP's own directories.
+    pub(crate) hidden: &'a [PathBuf],
+    /// What one sees all the same: files that TMP hands to it, and whether it may change them.
+    pub(crate) own: &'a [(PathBuf, bool)],
 }
 
 /// Runs a command to its end. `Err` says why it did not end with status 0; nothing of its process
-/// group is left either way.
+/// group is left either way, and where it is confined nothing of it at all.
 pub(crate) fn run(command: &Command, surroundings: &Surroundings<'_>) -> Result<(), String> {
+    let Some(confinement) = surroundings.confinement else { return started(command, surroundings, None) };
+    let Surroundings { root, hidden, own, .. } = *surroundings;
+    let cell = Cell { confinement, root, own, hidden };
+    let name = confine::name(surroundings.migration, surroundings.step);
+    cell.run(&name, surroundings.clock, |inside| started(command, surroundings, Some(inside)))
+}
+
+/// Runs it in this thread.
+fn started(
+    command: &Command,
+    surroundings: &Surroundings<'_>,
+    inside: Option<&Inside<'_>>,
+) -> Result<(), String> {
     let Some((program, arguments)) = command.run.split_first() else {
         return Err("there is no program to run".into());
     };
-    let path = if program.contains('/') && !program.starts_with('/') {
-        surroundings.root.join(program).into_string()
+    let mut prepared = prepared(program, arguments, surroundings);
+    if let Some(inside) = inside {
+        prepared.env("TMPDIR", confine::TEMPORARY);
+        inside.prepare(&mut prepared);
     } else {
-        program.clone()
-    };
-    let mut child = std::process::Command::new(&path)
-        .args(arguments)
-        .current_dir(surroundings.root)
-        .env_clear()
-        .env("PATH", PATH)
-        .env("LANG", "C.UTF-8")
-        .env(survivors::MIGRATION, surroundings.migration.as_str())
-        .env(survivors::STEP, surroundings.step.as_str())
-        .env("TMP_ROOT", surroundings.root)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0)
-        .spawn()
-        .map_err(|error| format!("{program} cannot be started: {error}"))?;
+        prepared.process_group(0);
+    }
+    let mut child = prepared.spawn().map_err(|error| format!("{program} cannot be started: {error}"))?;
     let readers = [child.stdout.take().map(Tail::of), child.stderr.take().map(Tail::of)];
     let group = i32::try_from(child.id()).map(Pid::from_raw).ok();
     let timeout = Duration::from_secs(command.timeout_s).min(surroundings.left);
     let ended = wait(&mut child, timeout, surroundings.clock);
-    // What is left of the group is stopped in any case, so that the pipes end.
-    if let Some(group) = group {
+    // What is left is stopped in any case, so that the pipes end.
+    if let Some(inside) = inside {
+        inside.kill();
+    } else if let Some(group) = group {
         let _ = killpg(group, Signal::SIGKILL);
     }
     if ended.is_none() {
@@ -94,6 +109,29 @@ pub(crate) fn run(command: &Command, surroundings: &Surroundings<'_>) -> Result<
         Some(Err(error)) => Err(format!("{program} cannot be waited for: {error}")),
         None => Err(said(&format!("{program} did not end within {} s", timeout.as_secs()), &output)),
     }
+}
+
+/// The command with its directory, its environment and its streams.
+fn prepared(program: &str, arguments: &[String], surroundings: &Surroundings<'_>) -> std::process::Command {
+    let path = if program.contains('/') && !program.starts_with('/') {
+        surroundings.root.join(program).into_string()
+    } else {
+        program.to_owned()
+    };
+    let mut prepared = std::process::Command::new(path);
+    prepared
+        .args(arguments)
+        .current_dir(surroundings.root)
+        .env_clear()
+        .env("PATH", PATH)
+        .env("LANG", "C.UTF-8")
+        .env(survivors::MIGRATION, surroundings.migration.as_str())
+        .env(survivors::STEP, surroundings.step.as_str())
+        .env("TMP_ROOT", surroundings.root)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    prepared
 }
 
 /// How the child ended; `None` when its time was over first.

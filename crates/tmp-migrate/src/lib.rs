@@ -22,6 +22,7 @@
 
 mod accepted;
 mod command;
+mod confine;
 mod drift;
 mod engine;
 mod folder;

@@ -17,6 +17,8 @@ mod identity;
 #[cfg(test)]
 mod place;
 #[cfg(test)]
+mod race;
+#[cfg(test)]
 mod reading;
 #[cfg(test)]
 mod restore;

@@ -7,10 +7,11 @@ use tmp_migrate::CommandPolicy;
 
 use crate::{
     args::Globals,
-    config::{Config, Origin, Site},
+    config::{Config, Origin, Site, schema::Commands},
     exit::Exit,
     failure::Failure,
     output::{Output, Report},
+    render::confinement,
 };
 
 /// Arguments of `tmp config`.
@@ -71,6 +72,9 @@ impl Report for Shown {
             if !site.ignore.is_empty() {
                 push!(text, "  ignore   {}\n", site.ignore.join(", "));
             }
+            if let CommandPolicy::Confined(granted) = &site.commands {
+                push!(text, "  commands {}\n", confinement(granted));
+            }
             if site.switch == Switch::Atomic {
                 text += "  switch   atomic\n";
             }
@@ -89,14 +93,21 @@ impl ConfigCommand {
         let config = Config::load(globals)?;
         let path = |path: &Utf8PathBuf| path.to_string();
         let commands = match config.commands.value {
-            CommandPolicy::Allowed => "allowed",
-            CommandPolicy::Forbidden => "forbidden",
+            Commands::Confined => "confined",
+            Commands::Allowed => "allowed",
+            Commands::Forbidden => "forbidden",
         };
+        let privileged = if config.privileged_modules.value { "allowed" } else { "refused" };
         out.report(&Shown {
             settings: vec![
                 Shone { name: "config", value: path(&config.file.value), origin: config.file.origin },
                 Shone { name: "state", value: path(&config.state.value), origin: config.state.origin },
                 Shone { name: "commands", value: commands.into(), origin: config.commands.origin },
+                Shone {
+                    name: "privileged",
+                    value: privileged.into(),
+                    origin: config.privileged_modules.origin,
+                },
             ],
             utilities: config.utilities.into_keys().collect(),
             sites: config.sites,

@@ -23,7 +23,7 @@ use crate::{
     planning,
     render::{
         diff,
-        plan::{PlanView, ScriptView, Space},
+        plan::{self, PlanView, ScriptView, Space},
         steps,
     },
     site::SiteFlag,
@@ -96,6 +96,7 @@ fn view(
     Ok(PlanView {
         packaged_for: (header.environment != site.environment).then(|| header.environment.to_string()),
         steps: steps::lines(&plan, archive.as_str()),
+        commands: plan::commands(&plan),
         commit_point: steps::commit_point(&plan),
         without_commit_point: steps::outside(&plan),
         modules: diff::diffs(&tree, &plan.operations, trigger)?,

@@ -134,7 +134,8 @@ impl Rehearse {
             enhancement: trigger.enhancement(),
             provenance: &provenance,
             commands: self.commands,
-            policy: config.commands.value,
+            policy: &site.commands,
+            privileged_modules: config.privileged_modules.value,
             utilities: &config.utilities,
             open: &open,
         };

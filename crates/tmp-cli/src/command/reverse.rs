@@ -148,7 +148,7 @@ impl Reverse {
             migration: &reversed.migration,
             reason: &self.reason,
             lose: &self.lose,
-            commands: config.commands.value,
+            commands: &site.commands,
             utilities: &config.utilities,
         };
         past.plan_reversal(&opening::workplace(config, site), &request, crew.databases())

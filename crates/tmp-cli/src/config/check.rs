@@ -11,13 +11,14 @@ use tmp_trigger::{
 };
 
 use super::{
+    grants,
     resolve::default_work,
-    schema::{Commands, Database, Environment, NotYet, Site, Switch, TmpYaml},
+    schema::{Commands, Database, Environment, Grants, Network, NotYet, Site, Switch, TmpYaml},
 };
 use crate::{files, rules};
 
 /// The types whose texts have a grammar of their own.
-pub(super) fn texts() -> [TextCheck; 3] {
+pub(super) fn texts() -> [TextCheck; 4] {
     const HELP: &str =
         "1 to 64 lower-case letters, digits, '-', '_' and '.', beginning with a letter or digit";
     fn check<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<(), String> {
@@ -27,6 +28,11 @@ pub(super) fn texts() -> [TextCheck; 3] {
         TextCheck { schema: "SystemName", check: check::<tmp_core::SystemName>, help: HELP },
         TextCheck { schema: "SiteName", check: check::<tmp_core::SiteName>, help: HELP },
         TextCheck { schema: "DatabaseName", check: check::<tmp_core::DatabaseName>, help: HELP },
+        TextCheck {
+            schema: "Size",
+            check: |text| grants::bytes(text).map(drop),
+            help: "a number of MiB or GiB, at least 16MiB: 512MiB, 2GiB",
+        },
     ]
 }
 
@@ -49,6 +55,9 @@ pub(super) fn mistakes(
     let systems = FieldPath::top().field("systems");
     for (name, system) in &value.systems {
         let at = systems.field(name.as_str());
+        if let Some(granted) = &system.commands {
+            check.grants(&at.field("commands"), granted, value.policy.commands);
+        }
         for (name, environment) in [("model", &system.model), ("production", &system.production)] {
             if let Some(environment) = environment {
                 check.environment(&at.field(name), environment, &mut places);
@@ -102,10 +111,24 @@ impl Check<'_> {
         self.not_yet(&at, "rehearsal", policy.rehearsal, "rehearsals do");
         self.not_yet(&at, "signatures", policy.signatures, "signatures do");
         self.not_yet(&at, "on_rejected_acceptance", policy.on_rejected_acceptance, "acceptances do");
-        if policy.commands == Some(Commands::Confined) {
-            let message = "commands cannot be confined: that does not exist yet".to_owned();
-            let help = "`allowed` runs them with all rights of whoever runs TMP; `forbidden` refuses them";
-            self.wrong(&rules::NOT_YET, &at.field("commands"), message, help);
+    }
+
+    fn grants(&mut self, at: &FieldPath, granted: &Grants, policy: Option<Commands>) {
+        if policy != Some(Commands::Confined) {
+            let message = "grants count only where policy confines commands".to_owned();
+            let help = "write `policy: {commands: confined}`, or take them out";
+            self.wrong(&rules::grants::WITHOUT, at, message, help);
+        }
+        for (field, paths) in [("read", &granted.read), ("write", &granted.write)] {
+            for (index, path) in paths.iter().enumerate().filter(|(_, path)| !grants::is_path(path)) {
+                let message = format!("{path:?} is no path that can be granted");
+                let help = "name a directory or a file, without `..`, and not `/`";
+                self.wrong(&rules::grants::PATH, &at.field(field).index(index), message, help);
+            }
+        }
+        if granted.network == Network::Any && !granted.connect.is_empty() {
+            let message = "`network: any` grants every port, so `connect` would be ignored".to_owned();
+            self.wrong(&rules::grants::NETWORK, &at.field("connect"), message, "take one of the two out");
         }
     }
 

@@ -3,6 +3,7 @@
 //! Precedence: flags, `TMP_*` environment, `tmp.yaml` here or above, `/etc/tmp/tmp.yaml`.
 
 mod check;
+mod grants;
 mod resolve;
 pub(crate) mod schema;
 
@@ -30,7 +31,9 @@ pub(crate) struct Config {
     /// The state directory, absolute.
     pub(crate) state: Setting<Utf8PathBuf>,
     /// Whether commands may run.
-    pub(crate) commands: Setting<CommandPolicy>,
+    pub(crate) commands: Setting<schema::Commands>,
+    /// Whether modules may take another identity when they run.
+    pub(crate) privileged_modules: Setting<bool>,
     /// How control objects are moved.
     pub(crate) utilities: BTreeMap<String, Utility>,
     /// Every site, ordered by system, environment and name.
@@ -99,10 +102,25 @@ pub(crate) struct Site {
     pub(crate) url: Option<String>,
     /// Globs of live data below the root.
     pub(crate) ignore: Vec<String>,
+    /// Whether commands may run, and what they may use.
+    #[serde(serialize_with = "granted", skip_serializing_if = "is_unconfined")]
+    pub(crate) commands: CommandPolicy,
     /// How modules are switched.
     pub(crate) switch: Switch,
     /// Whether the root may lie on a file system that forgets.
     pub(crate) ephemeral: bool,
+}
+
+/// What confined commands may use; what policy says of all sites is a setting of its own.
+fn granted<S: Serializer>(policy: &CommandPolicy, serializer: S) -> Result<S::Ok, S::Error> {
+    match policy {
+        CommandPolicy::Confined(granted) => granted.serialize(serializer),
+        CommandPolicy::Allowed | CommandPolicy::Forbidden => serializer.serialize_none(),
+    }
+}
+
+const fn is_unconfined(policy: &CommandPolicy) -> bool {
+    !matches!(policy, CommandPolicy::Confined(_))
 }
 
 impl fmt::Display for Site {

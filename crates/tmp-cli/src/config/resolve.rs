@@ -6,8 +6,8 @@ use tmp_disk::{At, Disk as _, RealDisk};
 use tmp_migrate::{CommandPolicy, Utility};
 
 use super::{
-    Config, Origin, Setting, Site,
-    schema::{self, Commands, TmpYaml},
+    Config, Origin, Setting, Site, grants,
+    schema::{self, Commands, PrivilegedModules, TmpYaml},
 };
 use crate::files;
 
@@ -24,25 +24,33 @@ pub(super) fn resolve(
         origin: here.clone(),
     });
     let commands = match document.policy.commands {
-        Some(Commands::Allowed) => Setting { value: CommandPolicy::Allowed, origin: here },
-        Some(Commands::Forbidden | Commands::Confined) => {
-            Setting { value: CommandPolicy::Forbidden, origin: here }
-        }
-        None => Setting { value: CommandPolicy::Forbidden, origin: Origin::Default },
+        Some(said) => Setting { value: said, origin: here.clone() },
+        None => Setting { value: Commands::Forbidden, origin: Origin::Default },
+    };
+    let privileged_modules = match document.policy.privileged_modules {
+        Some(said) => Setting { value: said == PrivilegedModules::Allowed, origin: here },
+        None => Setting { value: false, origin: Origin::Default },
     };
     let utilities =
         document.utilities.into_iter().map(|(name, utility)| (name, utility_of(utility))).collect();
     let mut sites = Vec::new();
     for (name, system) in document.systems {
+        let policy = match commands.value {
+            Commands::Allowed => CommandPolicy::Allowed,
+            Commands::Forbidden => CommandPolicy::Forbidden,
+            Commands::Confined => {
+                CommandPolicy::Confined(grants::resolved(&folder, system.commands.as_ref()))
+            }
+        };
         let environments =
             [(EnvironmentName::Model, system.model), (EnvironmentName::Production, system.production)];
         for (environment, found) in environments {
             for (site, written) in found.into_iter().flat_map(|environment| environment.sites) {
-                sites.push(site_of(&folder, (&name, environment, site), &system.ignore, written));
+                sites.push(site_of(&folder, (&name, environment, site), (&system.ignore, &policy), written));
             }
         }
     }
-    Config { file, state, commands, utilities, sites }
+    Config { file, state, commands, privileged_modules, utilities, sites }
 }
 
 /// Where the work directory of a root is when nothing is said: beside the root; inside it where beside it
@@ -72,7 +80,7 @@ fn utility_of(utility: schema::Utility) -> Utility {
 fn site_of(
     folder: &Utf8Path,
     (system, environment, name): (&SystemName, EnvironmentName, tmp_core::SiteName),
-    ignore: &[String],
+    (ignore, policy): (&[String], &CommandPolicy),
     written: schema::Site,
 ) -> Site {
     let root = files::join(folder, written.root.as_ref());
@@ -91,6 +99,7 @@ fn site_of(
         databases: databases.collect(),
         url: written.url,
         ignore: ignore.to_vec(),
+        commands: policy.clone(),
         switch: written.switch.into(),
         ephemeral: written.ephemeral,
     }

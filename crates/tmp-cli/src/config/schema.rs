@@ -57,6 +57,9 @@ pub(crate) struct Policy {
     /// rollback, utilities. Commands are forbidden where nothing is said.
     #[serde(default)]
     pub(crate) commands: Option<Commands>,
+    /// Whether modules may be set-user-id or set-group-id. Refused where nothing is said.
+    #[serde(default)]
+    pub(crate) privileged_modules: Option<PrivilegedModules>,
     #[serde(default)]
     pub(crate) sign_offs: Option<NotYet>,
     #[serde(default)]
@@ -77,9 +80,60 @@ pub(crate) enum Commands {
     Allowed,
     /// They may not; what needs a command is refused before anything is changed.
     Forbidden,
-    /// They may, confined. Not in this release.
+    /// They may, confined to what they are granted. Refused where the machine cannot do that.
     Confined,
 }
+
+/// Whether modules may take another identity when they run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum PrivilegedModules {
+    /// They may not: a plan with one is refused.
+    Refused,
+    /// They may; the plan shows them.
+    Allowed,
+}
+
+/// What confined commands of a system may use besides its tree, the programs of the machine and a temporary
+/// directory of their own. Absolute paths, each with everything below it.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Grants {
+    /// Paths that they may read and run. A relative path starts at this file.
+    #[serde(default)]
+    pub(crate) read: Vec<String>,
+    /// Paths that they may change as well.
+    #[serde(default)]
+    pub(crate) write: Vec<String>,
+    /// Whether they reach a network.
+    #[serde(default)]
+    pub(crate) network: Network,
+    /// TCP ports that they may connect to, where `network` is `none`. UDP is open then.
+    #[serde(default)]
+    pub(crate) connect: Vec<u16>,
+    /// How much memory all processes of one command may use together, temporary files included.
+    #[serde(default)]
+    pub(crate) memory: Option<Size>,
+    /// How many processes and threads one command may have.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    pub(crate) processes: Option<u32>,
+}
+
+/// Whether confined commands reach a network.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Network {
+    /// No network, not even this machine.
+    #[default]
+    None,
+    /// Everything.
+    Any,
+}
+
+/// A number of bytes: `512MiB`, `2GiB`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub(crate) struct Size(pub(crate) String);
 
 /// The commands of a utility. `{object}` stands for the object's name, `{file}` for its file.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -103,6 +157,9 @@ pub(crate) struct System {
     /// Globs of live data below the roots: never archived whole, never switched.
     #[serde(default)]
     pub(crate) ignore: Vec<String>,
+    /// What its commands may use where policy confines them.
+    #[serde(default)]
+    pub(crate) commands: Option<Grants>,
     /// Where enhancements are accepted.
     #[serde(default)]
     pub(crate) model: Option<Environment>,

@@ -7,9 +7,13 @@ pub(crate) mod rehearsal;
 pub(crate) mod series;
 pub(crate) mod steps;
 
+use camino::Utf8PathBuf;
 use comfy_table::{Table, TableStyle};
 use time::{OffsetDateTime, UtcOffset, macros::format_description};
-use tmp_core::Phase;
+use tmp_core::{
+    Phase,
+    plan::{Confinement, Network},
+};
 use tmp_migrate::MigrationSummary;
 use tmp_trigger::source::{Label, LabelState};
 
@@ -118,6 +122,31 @@ pub(crate) fn table<const N: usize>(
 /// Every line of `text` behind `by`.
 pub(crate) fn indent(text: &str, by: &str) -> String {
     text.lines().map(|line| if line.is_empty() { "\n".to_owned() } else { format!("{by}{line}\n") }).collect()
+}
+
+/// What confined commands may use, in words.
+pub(crate) fn confinement(granted: &Confinement) -> String {
+    let paths = |what: &str, paths: &[Utf8PathBuf]| {
+        let paths: Vec<&str> = paths.iter().map(|path| path.as_str()).collect();
+        if paths.is_empty() { String::new() } else { format!("; {what} {}", paths.join(", ")) }
+    };
+    let network = match &granted.network {
+        Network::None => "no network".to_owned(),
+        Network::Connect(ports) => {
+            let ports: Vec<String> = ports.iter().map(ToString::to_string).collect();
+            format!("TCP to port {} and UDP", ports.join(", "))
+        }
+        Network::Any => "any network".into(),
+    };
+    format!(
+        "write the root and a temporary directory{}; read the system{}; {network}; {} of memory; {} processes \
+         (Landlock {})",
+        paths("write", &granted.write),
+        paths("read", &granted.read),
+        bytes(granted.memory),
+        granted.processes,
+        granted.landlock
+    )
 }
 
 #[cfg(test)]

@@ -5,12 +5,27 @@ use serde::Serialize;
 use tmp_core::plan::{Plan, Switch};
 
 use super::{
-    bytes, count,
+    bytes, confinement, count,
     diff::ModuleDiff,
     indent,
     steps::{Line, shell},
 };
 use crate::output::Report;
+
+/// How commands run where there are none.
+const NONE: &str = "none";
+
+/// How the commands of a plan run.
+pub(crate) fn commands(plan: &Plan) -> String {
+    let control_objects = !plan.enhancement.control_objects.is_empty();
+    match &plan.confinement {
+        Some(granted) => format!("confined: {}", confinement(granted)),
+        None if plan.enhancement.runs_commands() || control_objects => {
+            "unconfined, with all rights of whoever runs TMP".into()
+        }
+        None => NONE.into(),
+    }
+}
 
 /// Everything there is to know about a migration beforehand.
 #[derive(Debug, Serialize)]
@@ -19,6 +34,8 @@ pub(crate) struct PlanView {
     pub(crate) packaged_for: Option<String>,
     /// Steps in order, each with its way back.
     pub(crate) steps: Vec<Line>,
+    /// How every command of it runs: confined to what, or unconfined.
+    pub(crate) commands: String,
     /// What decides between all and nothing.
     pub(crate) commit_point: String,
     /// What has none.
@@ -116,6 +133,9 @@ impl PlanView {
         }
         for command in &self.plan.enhancement.after_rollback {
             push!(text, "     after a rollback: run {}\n", shell(command));
+        }
+        if self.commands != NONE {
+            push!(text, "Commands run {}\n", self.commands);
         }
         text
     }

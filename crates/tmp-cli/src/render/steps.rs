@@ -33,7 +33,7 @@ pub(crate) fn lines(plan: &Plan, archive: &str) -> Vec<Line> {
         None => lines.extend(plan.operations.iter().map(switching)),
     }
     lines.push(line(commit_point(plan), "before this point a failure or a crash leaves no trace of it; after it everything above is taken back in the opposite order, and compared with the archive"));
-    lines.extend(plan.steps.iter().map(|step| checked(&plan.enhancement, step)));
+    lines.extend(plan.steps.iter().map(|step| how(plan, step, checked(&plan.enhancement, step))));
     lines.push(line(
         "record the migration as committed, remove the parked modules",
         "nothing rolls back by itself any more; the archive and the journal stay",
@@ -219,6 +219,22 @@ fn checked(enhancement: &Enhancement, step: &PlannedStep) -> Line {
             None => unknown(name.as_str()),
         },
     }
+}
+
+/// A step's line, and how its commands run.
+fn how(plan: &Plan, step: &PlannedStep, mut line: Line) -> Line {
+    let check = |index: usize| plan.enhancement.verify.get(index);
+    let runs = match &step.work {
+        StepWork::ControlObject { .. } | StepWork::Batch { .. } => true,
+        StepWork::Check { index } => {
+            check(*index).is_some_and(|check| matches!(check.probe, Probe::Command(_)))
+        }
+        StepWork::PostImage | StepWork::Sql { .. } | StepWork::Own { .. } => false,
+    };
+    if runs {
+        line.what += if plan.confinement.is_some() { ", confined" } else { ", unconfined" };
+    }
+    line
 }
 
 fn control_object(object: &ControlObject, commands: &UtilityCommands) -> String {

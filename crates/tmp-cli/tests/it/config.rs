@@ -30,7 +30,7 @@ fn every_mistake_at_once() {
 state: model/state
 windows:
   nightly: {from: \"23:00\", to: \"05:00\"}
-policy: {commands: confined, signatures: required}
+policy: {commands: allowed, signatures: required}
 systmes: {}
 systems:
   billing:
@@ -43,6 +43,23 @@ systems:
     );
     let failed = place.ends(3, &["status"]);
     settings(&place).bind(|| insta::assert_snapshot!(failed.err));
+}
+
+#[test]
+fn grants_that_grant_nothing_or_too_much_are_refused() {
+    let place = Place::new();
+    let with = |policy: &str, grants: &str| {
+        let sites = "model: {sites: {one: {root: live}}}";
+        let text = format!(
+            "schema: tmp/v1\nstate: state\npolicy: {{commands: {policy}}}\nsystems:\n  billing:\n    commands: {grants}\n    {sites}\n"
+        );
+        place.write("tmp.yaml", &text);
+        place.ends(3, &["status"]).err
+    };
+    let shape = with("confined", "{memory: 512MB, processes: 0, network: some, connect: [70000], run: [x]}");
+    let meaning = with("confined", "{read: [''], write: [/, up/../there], network: any, connect: [5432]}");
+    let unused = with("allowed", "{write: [data]}");
+    settings(&place).bind(|| insta::assert_snapshot!(format!("{shape}\n{meaning}\n{unused}")));
 }
 
 #[test]

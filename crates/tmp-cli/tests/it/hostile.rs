@@ -7,6 +7,7 @@ mod files;
 mod forgery;
 mod manifest;
 mod names;
+mod paths;
 mod payload;
 mod target;
 

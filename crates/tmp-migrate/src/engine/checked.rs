@@ -1,7 +1,7 @@
 //! The checked part: steps and checks after the commit point. A step that was begun and did not end is
 //! never run again.
 
-use std::{collections::BTreeSet, sync::atomic::Ordering, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, sync::atomic::Ordering, time::Duration};
 
 use tmp_core::{
     ModulePath, Phase,
@@ -105,11 +105,11 @@ impl Run<'_, '_> {
                 let exported = ExportedObject::new(self.folder, *index);
                 exported.export(self, &step.name, commands)?;
                 let file = self.folder.script_path(&object.content);
-                self.command(&step.name, &ExportedObject::fill(&commands.import, &file))?;
-                commands
-                    .verify
-                    .as_ref()
-                    .map_or(Ok(()), |verify| self.command(&step.name, &ExportedObject::fill(verify, &file)))
+                let own = [(file.clone(), false)];
+                self.command_with(&step.name, &ExportedObject::fill(&commands.import, &file), &own)?;
+                commands.verify.as_ref().map_or(Ok(()), |verify| {
+                    self.command_with(&step.name, &ExportedObject::fill(verify, &file), &own)
+                })
             }
             StepWork::Batch { index } => {
                 let batch = enhancement.batch.get(*index).ok_or("no such batch step")?;
@@ -142,12 +142,26 @@ impl Run<'_, '_> {
 
     /// Runs one command of a step.
     pub(super) fn command(&self, step: &StepName, command: &Command) -> Result<(), String> {
+        self.command_with(step, command, &[])
+    }
+
+    /// The same, with files that TMP hands to it, and whether it may change them.
+    pub(super) fn command_with(
+        &self,
+        step: &StepName,
+        command: &Command,
+        own: &[(PathBuf, bool)],
+    ) -> Result<(), String> {
+        let hidden = [self.site.state_path().into(), self.plan.target.work.clone().into()];
         let surroundings = Surroundings {
             root: &self.plan.target.root,
             migration: &self.plan.migration,
             step,
             clock: self.site.clock(),
             left: self.left(),
+            confinement: self.plan.confinement.as_ref(),
+            hidden: &hidden,
+            own,
         };
         command::run(command, &surroundings)
     }

@@ -13,6 +13,7 @@ use super::{
     site::Site,
 };
 use crate::{
+    confine,
     folder::Folder,
     history::{MigrationSummary, summary},
     journal::{Fact, Journal, Record},
@@ -114,6 +115,12 @@ impl Interrupted {
 impl Run<'_, '_> {
     /// Goes on from wherever the journal ends.
     fn recover(&mut self) -> Result<Outcome, EngineError> {
+        // What a confined command started may have outlived the engine: it could write while this looks.
+        if self.plan.confinement.is_some()
+            && let Err(missing) = confine::end(self.migration(), self.site.clock())
+        {
+            return Ok(self.in_doubt(missing));
+        }
         match self.phase() {
             Phase::Planned | Phase::Archived => {
                 self.turn_back(Trouble::TurnBack("it was interrupted before anything was switched".into()))

@@ -7,14 +7,14 @@ use std::{
 
 use tmp_archive::{ArchiveError, EntryPath, Selection};
 use tmp_core::{
-    ModulePath,
+    Mode, ModulePath,
     database::{DatabaseError, Fingerprint, SqlText},
     enhancement::{BatchStep, Command, Script, SqlRollback},
     event::{Direction, Event},
     id::StepName,
     plan::{PlannedStep, StepWork, UtilityCommands},
 };
-use tmp_disk::{At, Disk, DiskError, Rename, read_whole, remove_tree};
+use tmp_disk::{At, Disk, DiskError, Rename, create_dir_durably, read_whole, remove_tree};
 
 use super::{
     back::of_environment,
@@ -184,6 +184,9 @@ pub(super) const fn has_effect(work: &StepWork) -> bool {
     !matches!(work, StepWork::PostImage | StepWork::Check { .. })
 }
 
+/// The name under which a control object is exported, before it is there whole.
+const EXPORT: &str = "object";
+
 /// A control object as it was before it was imported: the way back, exported into the migration's
 /// folder.
 pub(crate) struct ExportedObject {
@@ -202,25 +205,31 @@ impl ExportedObject {
         Command { run, timeout_s: command.timeout_s }
     }
 
-    /// Exports it. It is there whole and durably on return, and not at all before: what an export that
-    /// failed leaves is never imported.
+    /// Exports it, into a directory that holds nothing else. It is there whole and durably on return, and not
+    /// at all before: what an export that failed leaves is never imported.
     pub(super) fn export(
         &self,
         run: &Run<'_, '_>,
         step: &StepName,
         commands: &UtilityCommands,
     ) -> Result<(), String> {
+        let (disk, folder) = (run.disk(), &run.folder.dir);
+        let text = |error: tmp_disk::DiskError| crate::text(&error);
         let partial = self.file.with_extension("partial");
-        run.command(step, &Self::fill(&commands.export, &partial))?;
-        let (from, to) = (partial.file_name().unwrap_or_default(), self.file.file_name().unwrap_or_default());
-        let (from, to) = (At::new(&run.folder.dir, from), At::new(&run.folder.dir, to));
-        let disk = run.disk();
+        let (name, to) = (partial.file_name().unwrap_or_default(), self.file.file_name().unwrap_or_default());
+        remove_tree(disk, At::new(folder, name)).map_err(text)?;
+        let made = create_dir_durably(disk, folder, name, Mode::from_bits(0o700));
+        let dir = made.map_err(text)?;
+        let file = partial.join(EXPORT);
+        run.command_with(step, &Self::fill(&commands.export, &file), &[(partial.clone(), true)])?;
+        let (from, to) = (At::new(&dir, EXPORT), At::new(folder, to));
         let durable = disk
             .open_file_to_write(from)
             .and_then(|file| disk.sync_file(&file))
             .and_then(|()| disk.rename(from, to, Rename::Replace))
-            .and_then(|()| disk.sync_dir(&run.folder.dir));
-        durable.map_err(|error| format!("the export was not written: {error}"))
+            .and_then(|()| disk.sync_dir(folder));
+        durable.map_err(|error| format!("the export was not written: {error}"))?;
+        remove_tree(disk, At::new(folder, name)).map_err(text)
     }
 
     /// What was exported, to be imported by another migration.
@@ -233,6 +242,10 @@ impl ExportedObject {
     fn put_back(&self, run: &Run<'_, '_>, step: &StepName, commands: &UtilityCommands) -> Result<(), String> {
         let name = self.file.file_name().unwrap_or_default();
         let there = run.disk().stat(At::new(&run.folder.dir, name)).map_err(|error| error.to_string())?;
-        if there.is_none() { Ok(()) } else { run.command(step, &Self::fill(&commands.import, &self.file)) }
+        if there.is_none() {
+            return Ok(());
+        }
+        let own = [(self.file.clone(), false)];
+        run.command_with(step, &Self::fill(&commands.import, &self.file), &own)
     }
 }

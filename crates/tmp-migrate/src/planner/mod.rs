@@ -2,8 +2,10 @@
 //! everything that stands in the way at once.
 
 mod condition;
+mod confinement;
 mod normalise;
 mod obstacle;
+mod privileged;
 mod reversal;
 mod rights;
 mod steps;
@@ -41,7 +43,9 @@ pub struct PlanRequest<'a> {
     /// Where it comes from.
     pub provenance: &'a Provenance,
     /// Whether commands may run.
-    pub commands: CommandPolicy,
+    pub commands: &'a CommandPolicy,
+    /// Whether modules may take another identity when they run: set-user-id, set-group-id.
+    pub privileged_modules: bool,
     /// How control objects are moved, by the utility's name.
     pub utilities: &'a BTreeMap<String, Utility>,
     /// The embedder's own steps, run after the batch steps in this order.
@@ -168,6 +172,7 @@ fn planned(
     let database = condition::database(enhancement, databases, &mut faults);
     condition::file_systems(workplace, &tree, database.as_ref().map(|(planned, _)| planned), &mut faults);
     let steps = steps::checked_part(request, target, &mut faults);
+    let confinement = confinement::confinement(workplace, request, &mut faults);
     let (also_archived, written) =
         writes::expand(&tree, enhancement, (&normalised.operations, &target.ignore), &forbidden, &mut faults);
     condition::drift(
@@ -176,6 +181,7 @@ fn planned(
         (database.as_ref(), databases),
         &mut faults,
     );
+    privileged::gained(request, restored.reverses.is_some(), &normalised.operations, &mut faults);
     rights::rights(workplace, &tree, &normalised.operations, &also_archived, &mut faults);
     let tree_planned = (target.switch == Switch::Atomic && !normalised.operations.is_empty()).then(|| {
         let operations = normalised.operations.as_slice();
@@ -198,6 +204,7 @@ fn planned(
     }
     let mut warnings = restored.warnings.clone();
     warnings.extend(condition::warnings(&tree, enhancement, &normalised));
+    warnings.extend(privileged::lost(&tree, &normalised.operations));
     Ok(Plan {
         schema: SCHEMA.into(),
         migration: past.next_id(workplace.clock.now()),
@@ -209,6 +216,7 @@ fn planned(
         unchanged: normalised.unchanged,
         database: database.map(|(planned, _)| planned),
         steps,
+        confinement,
         also_archived,
         tree: tree_planned,
         needs,

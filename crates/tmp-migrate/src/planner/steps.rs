@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use tmp_core::{
-    enhancement::{Command, Probe, TransactionMode},
+    enhancement::{Command, Enhancement, Probe, TransactionMode},
     id::StepName,
     plan::{CONTROL_OBJECT, POST_IMAGE, PlannedStep, StepWork, Target, UtilityCommands},
 };
@@ -69,11 +69,15 @@ fn distinct(steps: &[PlannedStep], faults: &mut Vec<PlanFault>) {
     }
 }
 
+/// Whether anything of it is a command: its own, or a utility's.
+pub(super) fn runs_commands(enhancement: &Enhancement) -> bool {
+    enhancement.runs_commands() || !enhancement.control_objects.is_empty()
+}
+
 fn permitted(request: &PlanRequest<'_>, target: &Target, faults: &mut Vec<PlanFault>) {
     let enhancement = request.enhancement;
-    let runs = enhancement.runs_commands() || !enhancement.control_objects.is_empty();
-    if runs && request.commands == CommandPolicy::Forbidden {
-        let help = "set `policy: {commands: allowed}` in tmp.yaml, or take the commands out";
+    if runs_commands(enhancement) && *request.commands == CommandPolicy::Forbidden {
+        let help = "set `policy: {commands: confined}` in tmp.yaml, or take the commands out";
         faults.push(PlanFault::new(
             "commands",
             &enhancement.id,

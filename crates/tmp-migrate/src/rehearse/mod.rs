@@ -71,7 +71,9 @@ pub struct Rehearsal<'a> {
     /// Whether commands of the enhancement run, in the clone.
     pub commands: bool,
     /// Whether they may run at all.
-    pub policy: CommandPolicy,
+    pub policy: &'a CommandPolicy,
+    /// Whether modules may take another identity when they run.
+    pub privileged_modules: bool,
     /// How control objects are moved, by the utility's name.
     pub utilities: &'a BTreeMap<String, Utility>,
     /// Opens copies of the site's databases.

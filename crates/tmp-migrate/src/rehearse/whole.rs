@@ -10,7 +10,7 @@ use tmp_core::{
     event::{Observer, Silent},
     id::StepName,
     outcome::Outcome,
-    plan::Plan,
+    plan::{Confinement, Network, Plan},
     step::Step,
 };
 
@@ -24,6 +24,7 @@ use super::{
     view::View,
 };
 use crate::{
+    command::CommandPolicy,
     engine::{AFTER_FINDING, BY_ARCHIVE, Engine, Opened, Party},
     planner::{PlanRequest, plan},
 };
@@ -59,6 +60,15 @@ pub(super) fn rehearsable(enhancement: &Enhancement, commands: bool) -> (Enhance
     (kept, left_out)
 }
 
+/// The policy of a rehearsal: confined commands reach no network, and what they may change at the live site
+/// they may only read.
+fn on_a_copy(policy: &CommandPolicy) -> CommandPolicy {
+    let CommandPolicy::Confined(granted) = policy else { return policy.clone() };
+    let read = granted.read.iter().chain(&granted.write).cloned().collect();
+    let (write, network) = (Vec::new(), Network::None);
+    CommandPolicy::Confined(Confinement { read, write, network, ..granted.clone() })
+}
+
 /// What the engine did on the clone.
 pub(super) struct Whole<'a, 'r> {
     pub(super) rehearsal: &'a Rehearsal<'r>,
@@ -76,10 +86,12 @@ pub(super) struct Whole<'a, 'r> {
 impl Whole<'_, '_> {
     /// The plan for the clone, with or without the step that turns round as its last.
     fn plan(&self, steps: &[Box<dyn Step>]) -> Result<Plan, RehearsalError> {
+        let commands = on_a_copy(self.rehearsal.policy);
         let request = PlanRequest {
             enhancement: self.enhancement,
             provenance: self.rehearsal.provenance,
-            commands: self.rehearsal.policy,
+            commands: &commands,
+            privileged_modules: self.rehearsal.privileged_modules,
             utilities: self.rehearsal.utilities,
             steps,
         };

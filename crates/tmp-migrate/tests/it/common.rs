@@ -104,8 +104,11 @@ pub(crate) struct Lab {
     pub(crate) steps: Vec<Box<dyn Step>>,
     pub(crate) utilities: BTreeMap<String, Utility>,
     pub(crate) commands: CommandPolicy,
+    pub(crate) privileged_modules: bool,
     /// Where the database lies, below the folder of the lab.
     pub(crate) database_file: &'static str,
+    /// Where the work directory lies, below the folder of the lab.
+    pub(crate) work: &'static str,
     /// How modules are switched.
     pub(crate) switch: Switch,
     /// Whether the root may lie on a file system that forgets.
@@ -156,7 +159,9 @@ impl Lab {
             steps: Vec::new(),
             utilities: BTreeMap::new(),
             commands: CommandPolicy::Allowed,
+            privileged_modules: true,
             database_file: "site/app.db",
+            work: "site/.tmp-work-live",
             switch: Switch::Files,
             ephemeral: false,
             clock: None,
@@ -295,7 +300,7 @@ impl Lab {
                 environment: EnvironmentName::Model,
                 site: "bench".parse().unwrap(),
                 root: base.join("site/live"),
-                work: base.join("site/.tmp-work-live"),
+                work: base.join(self.work),
                 url: self.url.clone(),
                 ignore: self.ignore.clone(),
                 switch: self.switch,
@@ -334,7 +339,8 @@ impl Lab {
         let request = PlanRequest {
             enhancement: &self.enhancement,
             provenance: &provenance,
-            commands: self.commands,
+            commands: &self.commands,
+            privileged_modules: self.privileged_modules,
             utilities: &self.utilities,
             steps: &self.steps,
         };

@@ -3,6 +3,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::print_stderr,
     clippy::indexing_slicing,
     reason = "a test that cannot go on has failed"
 )]
@@ -15,6 +16,7 @@ mod change_sets;
 mod checks;
 mod common;
 mod compensation;
+mod confined;
 mod disks;
 mod drift;
 mod every_step;

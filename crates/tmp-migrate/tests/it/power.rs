@@ -104,7 +104,8 @@ fn planned(lab: &Lab, disk: &SimDisk) -> Plan {
     let request = PlanRequest {
         enhancement: &lab.enhancement,
         provenance: &provenance,
-        commands: CommandPolicy::Forbidden,
+        commands: &CommandPolicy::Forbidden,
+        privileged_modules: false,
         utilities: &BTreeMap::new(),
         steps: &[],
     };

@@ -72,7 +72,8 @@ fn rehearse_at(
         enhancement: &lab.enhancement,
         provenance: &provenance,
         commands,
-        policy: lab.commands,
+        policy: &lab.commands,
+        privileged_modules: lab.privileged_modules,
         utilities: &lab.utilities,
         open: &open,
     };

@@ -35,7 +35,7 @@ fn planned(
         migration,
         reason: "a test",
         lose: &lose,
-        commands: lab.commands,
+        commands: &lab.commands,
         utilities: &lab.utilities,
     };
     plan_reversal(&lab.workplace(Arc::new(RealDisk)), &request, &mut lab.databases())

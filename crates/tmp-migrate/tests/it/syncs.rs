@@ -32,7 +32,8 @@ fn planned(lab: &Lab, past: &mut Past, disk: &Arc<dyn Disk>) -> Plan {
     let request = PlanRequest {
         enhancement: &lab.enhancement,
         provenance: &provenance,
-        commands: lab.commands,
+        commands: &lab.commands,
+        privileged_modules: lab.privileged_modules,
         utilities: &lab.utilities,
         steps: &[],
     };

@@ -43,7 +43,7 @@ pub struct ReversalRequest<'a> {
     /// Tables of which rows written since may be changed or lost.
     pub lose: &'a [String],
     /// Whether commands may run.
-    pub commands: CommandPolicy,
+    pub commands: &'a CommandPolicy,
     /// How control objects are moved, by the utility's name.
     pub utilities: &'a BTreeMap<String, Utility>,
 }
@@ -118,6 +118,8 @@ pub(crate) fn backward(
         enhancement: &enhancement,
         provenance: &provenance,
         commands: request.commands,
+        // What was there before comes back as it was.
+        privileged_modules: true,
         utilities: request.utilities,
         steps: &[],
     };
