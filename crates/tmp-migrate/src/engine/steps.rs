@@ -214,7 +214,7 @@ impl ExportedObject {
         commands: &UtilityCommands,
     ) -> Result<(), String> {
         let (disk, folder) = (run.disk(), &run.folder.dir);
-        let text = |error: tmp_disk::DiskError| crate::text(&error);
+        let text = |error: DiskError| crate::text(&error);
         let partial = self.file.with_extension("partial");
         let (name, to) = (partial.file_name().unwrap_or_default(), self.file.file_name().unwrap_or_default());
         remove_tree(disk, At::new(folder, name)).map_err(text)?;
