@@ -34,6 +34,9 @@ const CORE: [&str; 7] = ["camino", "schemars", "serde", "sha2", "thiserror", "ti
 const CORE_WORDS: [&str; 7] =
     ["std::fs", "std::net", "std::process", "std::env", "SystemTime::now", "Instant::now", "now_utc"];
 
+/// The one place that reads the environment, in a build for tests alone.
+const FAULTS: &str = "crates/tmp-core/src/mutant.rs";
+
 /// What is wrong with the crates.
 pub(super) fn check(files: &[TextFile], metadata: &Value) -> Vec<String> {
     let mut wrong = Vec::new();
@@ -87,7 +90,8 @@ fn source(file: &TextFile) -> Vec<String> {
                 say("only the command line prints");
             }
         }
-        for word in CORE_WORDS.iter().filter(|word| name == "tmp-core" && line.contains(**word)) {
+        let core = name == "tmp-core" && file.path != FAULTS;
+        for word in CORE_WORDS.iter().filter(|word| core && line.contains(**word)) {
             say(&format!("{word}: the vocabulary does no I/O and reads no clock"));
         }
     }

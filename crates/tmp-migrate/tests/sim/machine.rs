@@ -163,7 +163,7 @@ impl Machine {
                     migration: &migration,
                     reason: "a test",
                     lose: &[],
-                    commands: CommandPolicy::Forbidden,
+                    commands: &CommandPolicy::Forbidden,
                     utilities: &std::collections::BTreeMap::new(),
                 };
                 let (plan, contents) = plan_reversal(&workplace, &request, &mut []).unwrap();

@@ -241,7 +241,8 @@ impl World {
         let request = PlanRequest {
             enhancement: &self.enhancement,
             provenance: &provenance,
-            commands: CommandPolicy::Forbidden,
+            commands: &CommandPolicy::Forbidden,
+            privileged_modules: true,
             utilities: &BTreeMap::new(),
             steps: &[],
         };
