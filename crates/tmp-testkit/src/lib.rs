@@ -10,6 +10,7 @@
 //! Only tests and xtask use it. It runs on Linux; the stepper knows the registers of x86-64.
 
 mod context;
+pub mod device;
 pub mod matrix;
 pub mod sqlite;
 pub mod stepper;
