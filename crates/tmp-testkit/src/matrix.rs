@@ -1,161 +1,168 @@
-//! The crash matrix: one reference migration, stopped at every call that changes something.
+//! The fault matrices: reference packages, disturbed in every way, and the oracle that judges what comes of it.
 //!
 //! The `tmp` program is given from outside; this crate knows its commands, its exit codes and nothing of
 //! its insides. What must hold at every point: after `tmp recover` the files and the database are exactly as before or
 //! exactly as after, both the same of the two; a second `tmp recover` finds nothing to do and changes
 //! nothing; nothing is left in the work directory; a run that said it succeeded did.
 
-mod oracle;
+mod judge;
+mod package;
 mod scene;
+mod state;
+mod systems;
 
 use std::{
     fs, io,
     path::{Path, PathBuf},
 };
 
-use self::{oracle::State, scene::Scene};
+pub use self::{
+    judge::{Recovery, Reference, Verdict},
+    package::Package,
+    scene::Scene,
+    state::State,
+};
 use crate::{
     context::Context,
-    stepper::{Action, Ended, StepOutcome},
+    stepper::{Action, Counting, Ended, StepOutcome},
 };
 
-/// The reference migration, ready to be stopped anywhere.
+/// A reference package, ready to be disturbed anywhere.
 #[derive(Debug)]
 pub struct Matrix {
     scene: Scene,
-    before: State,
-    after: State,
-    calls: Vec<&'static str>,
+    reference: Reference,
 }
 
-/// Where and how the migration is disturbed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Point {
+/// Where and how a migration is disturbed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Which calls of `tmp run` are counted.
+    pub counting: Counting,
     /// What happens to `tmp run`.
     pub action: Action,
-    /// The call, counted from 1, before which `tmp recover` is killed too; it is then started again.
-    pub again: Option<u64>,
+    /// The calls that change something, counted from 1, before which one `tmp recover` after the other is killed.
+    pub again: Vec<u64>,
 }
 
-/// What came of one point.
+/// What came of one fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tried {
     /// The call at which something was done to `tmp run`; `None` when it ended before.
     pub hit: Option<&'static str>,
-    /// The calls of the first `tmp recover`.
-    pub recovery_calls: usize,
+    /// How many of the recoveries that were to be killed were.
+    pub killed: usize,
+    /// The calls that change something of the recovery that was last, the undisturbed one.
+    pub recovery_calls: u64,
     /// Whether the recovery that settled it took it back because a step after the commit point had been
     /// begun and had not ended: no such step is run twice.
     pub step_interrupted: bool,
+    /// Whether `tmp run` tried again for ever what was interrupted for ever, and had to be killed.
+    pub stuck: bool,
     /// Where it ended.
     pub verdict: Verdict,
 }
 
-/// Where a disturbed migration ended after recovery.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
-    /// In exactly the state before.
-    Before,
-    /// In exactly the state after.
-    After,
-    /// In neither, or not as it must be: what is wrong, one line each.
-    Violation(Vec<String>),
+impl Fault {
+    /// A fault of `tmp run` alone.
+    pub const fn of(counting: Counting, action: Action) -> Self {
+        Self { counting, action, again: Vec::new() }
+    }
 }
 
 impl Matrix {
-    /// Builds the reference system and enhancement below `scratch`, packages it and lets it migrate three
-    /// times undisturbed. `switch` is that setting of the site: `files` or `atomic`.
+    /// Builds the package's scene below `scratch` and lets it migrate once.
     ///
     /// # Errors
-    /// `scratch` is not empty or cannot be written, `tmp` fails, the state after is not the one the
-    /// enhancement describes, or the three migrations do not make the same calls.
-    pub fn prepare(tmp: &Path, scratch: &Path, switch: &str) -> io::Result<Self> {
-        let scene = Scene::build(tmp, scratch, switch)?;
-        let before = State::of(&scene)?;
-        let mut runs = Vec::new();
-        let mut after = None;
-        for _ in 0..3 {
-            scene.reset()?;
-            runs.push(scene.run().count()?);
-            after = Some(State::of(&scene)?);
-        }
-        let [calls, second, third] = runs.as_slice() else {
-            return Err(io::Error::other("the dry runs are missing"));
-        };
-        if calls != second || calls != third {
-            let counts = [calls.len(), second.len(), third.len()];
-            return Err(io::Error::other(format!("the calls are not the same in three runs: {counts:?}")));
-        }
-        let after = after.unwrap_or_default();
-        after.check_is_after()?;
-        Ok(Self { after: after.without_new_times(&before), before, calls: calls.clone(), scene })
+    /// As [`Scene::build`] and [`Reference::learn`].
+    pub fn prepare(tmp: &Path, scratch: &Path, package: Package) -> io::Result<Self> {
+        let scene = Scene::build(tmp, scratch, package)?;
+        Ok(Self { reference: Reference::learn(&scene)?, scene })
+    }
+
+    /// The scene.
+    pub const fn scene(&self) -> &Scene {
+        &self.scene
+    }
+
+    /// Both states in which it may end.
+    pub const fn reference(&self) -> &Reference {
+        &self.reference
     }
 
     /// The names of the calls of an undisturbed migration, in order.
-    pub fn calls(&self) -> &[&'static str] {
-        &self.calls
+    ///
+    /// # Errors
+    /// The migration fails, or three of them do not make equally many calls (of those that change something: the
+    /// same ones).
+    pub fn calls(&self, counting: Counting) -> io::Result<Vec<&'static str>> {
+        let run = || {
+            self.scene.reset()?;
+            self.scene.run().counting(counting).ending_with(self.scene.package().ends_with())
+        };
+        let (first, second, third) = (run()?, run()?, run()?);
+        let counts = [first.len(), second.len(), third.len()];
+        let same = counts == [first.len(); 3];
+        if same && (counting != Counting::Changing || first == second && first == third) {
+            Ok(first)
+        } else {
+            Err(io::Error::other(format!("the calls are not the same in three runs: {counts:?}")))
+        }
     }
 
-    /// Migrates a fresh copy of the reference system, disturbed at this point, and lets it recover.
+    /// Migrates a fresh copy of the reference system, disturbed by this fault, and lets it recover.
     ///
     /// # Errors
     /// The copy cannot be made or read, or a command cannot be started. What is wrong with the migration
     /// is no error but a [`Verdict::Violation`].
-    pub fn attempt(&self, point: &Point) -> io::Result<Tried> {
+    pub fn attempt(&self, fault: &Fault) -> io::Result<Tried> {
         self.scene.reset()?;
-        let run = self.scene.run().run(point.action)?;
-        let mut first = self.scene.recover().run(point.again.map_or(Action::Count, Action::Kill))?;
-        let recovery_calls = first.calls.len();
-        if first.hit.is_some() {
-            first = self.scene.recover().run(Action::Count)?;
+        let run = self.scene.run().counting(fault.counting).run(fault.action)?;
+        let mut wrong = Vec::new();
+        let stuck = run.ended == Ended::Stuck && is_endless(fault.action);
+        if matches!(run.ended, Ended::Stuck | Ended::Late) && !stuck {
+            wrong.push(format!("the migration did not end: {}", run.told()));
         }
-        let state = State::of(&self.scene)?;
-        let second = self.scene.recover().run(Action::Count)?;
-        let mut wrong = complaints(&run, &first, &second);
-        if State::of(&self.scene)? != state {
-            wrong.push("the second recover changed something".to_owned());
+        if matches!(run.ended, Ended::Exited(0 | 10)) {
+            wrong.extend(complaints(self.reference.judge_end(&run, &State::of(&self.scene)?)));
         }
-        wrong.extend(self.scene.leftovers()?);
-        let is_before = state.differs_from(&self.before).is_empty();
-        let is_after = state.without_new_times(&self.before).differs_from(&self.after).is_empty();
-        if !is_before && !is_after {
-            wrong.push("neither before nor after".to_owned());
-            let tag = |what: &str, lines: Vec<String>| {
-                lines.into_iter().take(8).map(move |line| format!("{what}: {line}")).collect::<Vec<_>>()
-            };
-            wrong.extend(tag("from before", state.differs_from(&self.before)));
-            wrong.extend(tag("from after", state.without_new_times(&self.before).differs_from(&self.after)));
+        let mut killed = 0;
+        for at in &fault.again {
+            let recovery = self.scene.recover().run(Action::Kill(*at))?;
+            if recovery.hit.is_none() {
+                break;
+            }
+            killed += 1;
         }
-        if run.ended == Ended::Exited(0) && !is_after {
-            wrong.push("the migration said it succeeded and did not".to_owned());
-        }
-        if first.ended == Ended::Exited(10) && !is_before {
-            wrong.push("recover said it rolled back and did not".to_owned());
-        }
-        let verdict = match (wrong.is_empty(), is_before) {
-            (false, _) => Verdict::Violation(wrong),
-            (true, true) => Verdict::Before,
-            (true, false) => Verdict::After,
+        let first = self.scene.recovered()?;
+        let second = self.scene.recovered()?;
+        let verdict = self.reference.judge(Some(&run), &first, &second);
+        let verdict = match (wrong.is_empty(), verdict) {
+            (true, verdict) => verdict,
+            (false, verdict) => Verdict::Violation(wrong.into_iter().chain(complaints(verdict)).collect()),
         };
-        let step_interrupted = first.stdout.lines().any(|line| line.trim_end().ends_with("was interrupted"));
-        Ok(Tried { hit: run.hit, recovery_calls, step_interrupted, verdict })
+        let StepOutcome { calls, stdout, .. } = first.outcome;
+        Ok(Tried {
+            hit: run.hit,
+            killed,
+            recovery_calls: calls.len() as u64,
+            step_interrupted: stdout.lines().any(|line| line.trim_end().ends_with("was interrupted")),
+            stuck,
+            verdict,
+        })
     }
 }
 
-/// What is wrong with how the three commands ended.
-fn complaints(run: &StepOutcome, first: &StepOutcome, second: &StepOutcome) -> Vec<String> {
-    let mut wrong = Vec::new();
-    if let Ended::Exited(code @ (11 | 12 | 101)) = run.ended {
-        wrong.push(format!("run ended with {code}: {}", run.stderr));
+fn complaints(verdict: Verdict) -> Vec<String> {
+    match verdict {
+        Verdict::Violation(lines) => lines,
+        Verdict::Before | Verdict::After => Vec::new(),
     }
-    if !matches!(first.ended, Ended::Exited(0 | 10)) {
-        wrong.push(format!("recover: {:?}: {}{}", first.ended, first.stdout, first.stderr));
-    }
-    let said_nothing = format!("{}{}", second.stdout, second.stderr).contains("nothing to");
-    if second.ended != Ended::Exited(0) || !said_nothing {
-        wrong.push(format!("second recover: {:?}: {}{}", second.ended, second.stdout, second.stderr));
-    }
-    wrong
+}
+
+/// Whether a process that tries again for ever is right to do so: what is interrupted is tried again.
+fn is_endless(action: Action) -> bool {
+    matches!(action, Action::Fail { errno: nix::libc::EINTR, persistent: true, .. })
 }
 
 /// So many numbers from 1 to `of`, spread over the whole range, each once and in order: one from each of equal
@@ -173,8 +180,9 @@ pub fn sample(seed: u64, count: u64, of: u64) -> Vec<u64> {
         .collect()
 }
 
-/// `SplitMix64` (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014).
-fn random(state: &mut u64) -> u64 {
+/// `SplitMix64` (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014): the next number, and the
+/// state moves on.
+pub fn random(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mut mixed = *state;
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -1,9 +1,9 @@
 //! Stops a process at one chosen system call: the fault injector.
 //!
-//! A command is run under ptrace and its system calls that change something (the table is in
-//! [`mutating`]) are counted over all threads of the process, from 1. The k-th can be made fatal, be torn, or be
-//! made to fail. Processes that it starts run along uncounted and die with it. It needs no privileges: a
-//! process may trace what it started.
+//! A command is run under ptrace and its system calls are counted over all threads of the process, from 1: those that
+//! change something (the table is in [`mutating`]), those that read, or every one. The k-th can be made fatal,
+//! be torn, do half its work, be made to fail, or find a signal. Processes that it starts run along
+//! uncounted and die with it. It needs no privileges: a process may trace what it started.
 
 mod syscalls;
 mod tracer;
@@ -18,11 +18,14 @@ use std::{
     time::Duration,
 };
 
-pub use self::syscalls::mutating;
+pub use self::syscalls::{mutating, reads, writes};
 use crate::context::Context;
 
 /// How long a process may take before it is killed.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// How often calls may be made to fail before a process counts as one that tries for ever.
+const PATIENCE: u64 = 20_000;
 
 /// A command that is run under the stepper, as often as wanted.
 #[derive(Debug, Clone)]
@@ -30,6 +33,19 @@ pub struct Stepper {
     words: Vec<OsString>,
     directory: Option<PathBuf>,
     variables: Vec<(OsString, OsString)>,
+    counting: Counting,
+}
+
+/// Which calls have a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Counting {
+    /// Those that change something.
+    Changing,
+    /// Those that look at something.
+    Reading,
+    /// Every call but those that only wait (for time, for another thread, for a child) or only manage the memory and
+    /// the threads of the process: how often these happen is chance, and nothing outside differs by them.
+    Every,
 }
 
 /// What is done to the process.
@@ -47,8 +63,17 @@ pub enum Action {
         at: u64,
         /// The error.
         errno: i32,
-        /// Whether every later call that changes something fails too.
+        /// Whether every later counted call fails too.
         persistent: bool,
+    },
+    /// The call of this number, if it moves more than one byte, moves half of them and says so.
+    Short(u64),
+    /// A signal is sent to the process when it is about to make the call of this number.
+    Signal {
+        /// Which call.
+        at: u64,
+        /// Which signal.
+        signal: i32,
     },
 }
 
@@ -74,12 +99,28 @@ pub enum Ended {
     Exited(i32),
     /// By the signal of this number.
     Signalled(i32),
+    /// It tried again and again what was made to fail, and was killed.
+    Stuck,
+    /// It did not end in time and was killed.
+    Late,
+}
+
+impl StepOutcome {
+    /// How it ended and what it said, for people.
+    pub fn told(&self) -> String {
+        format!("{:?}: {}{}", self.ended, self.stdout, self.stderr)
+    }
 }
 
 impl Stepper {
     /// A command; a program without `/` is looked up in `PATH`.
     pub fn new(program: impl Into<OsString>) -> Self {
-        Self { words: vec![program.into()], directory: None, variables: Vec::new() }
+        Self {
+            words: vec![program.into()],
+            directory: None,
+            variables: Vec::new(),
+            counting: Counting::Changing,
+        }
     }
 
     /// The same with one more argument.
@@ -110,6 +151,13 @@ impl Stepper {
         self
     }
 
+    /// The same with other calls counted.
+    #[must_use = "the command is returned"]
+    pub fn counting(mut self, counting: Counting) -> Self {
+        self.counting = counting;
+        self
+    }
+
     /// Runs the command to its end. May be called again.
     ///
     /// # Errors
@@ -127,10 +175,19 @@ impl Stepper {
     /// # Errors
     /// As [`Stepper::run`]; also when the command ends with anything but 0.
     pub fn count(&self) -> io::Result<Vec<&'static str>> {
+        self.ending_with(0)
+    }
+
+    /// Runs the command without doing anything to it.
+    ///
+    /// # Errors
+    /// As [`Stepper::run`]; also when the command ends with anything but this code.
+    pub fn ending_with(&self, code: i32) -> io::Result<Vec<&'static str>> {
         let outcome = self.run(Action::Count)?;
-        match outcome.ended {
-            Ended::Exited(0) => Ok(outcome.calls),
-            ended => Err(io::Error::other(format!("{:?}: {ended:?}: {}", self.words, outcome.stderr))),
+        if outcome.ended == Ended::Exited(code) {
+            Ok(outcome.calls)
+        } else {
+            Err(io::Error::other(format!("{:?}: {:?}: {}", self.words, outcome.ended, outcome.stderr)))
         }
     }
 
@@ -148,7 +205,7 @@ impl Stepper {
             command.current_dir(directory);
         }
         let child = command.spawn().context("start", "sh")?;
-        let traced = tracer::trace(child.id(), &folder, action, LIMIT)?;
+        let traced = tracer::trace(child.id(), &folder, (self.counting, action), LIMIT)?;
         let text = |path| std::fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         Ok(StepOutcome {
             calls: traced.calls,

@@ -178,6 +178,7 @@ impl<'a> Scene<'a> {
         let code = match outcome.ended {
             Ended::Exited(code) => code,
             Ended::Signalled(signal) => -signal,
+            Ended::Stuck | Ended::Late => return Err(format!("{what}: it did not end").into()),
         };
         if code == 1 {
             return Ok((format!("{what}, recovered"), self.tmp(Command::new(self.tmp).arg("recover"))?));

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use tmp_testkit::{
-    matrix::{Point, Tried, Verdict},
+    matrix::{Fault as Point, Tried, Verdict},
     stepper::Action,
 };
 
@@ -23,7 +23,7 @@ impl Table<'_> {
         let mut text = rows("fault", &self.count(|point, _| Some(fault(point))));
         text.push('\n');
         let by_call = |point: &Point, tried: &Tried| {
-            let single = matches!(point.action, Action::Kill(_)) && point.again.is_none();
+            let single = matches!(point.action, Action::Kill(_)) && point.again.is_empty();
             single.then_some(tried.hit).flatten().map(str::to_owned)
         };
         text += &rows("killed before", &self.count(by_call));
@@ -79,8 +79,10 @@ fn fault(point: &Point) -> String {
         Action::Fail { errno, persistent, .. } => {
             format!("error {errno} {}", if persistent { "from then on" } else { "once" })
         }
+        Action::Short(_) => "short".to_owned(),
+        Action::Signal { signal, .. } => format!("signal {signal}"),
     };
-    if point.again.is_some() { format!("{name}, and recover killed too") } else { name }
+    if !point.again.is_empty() { format!("{name}, and recover killed too") } else { name }
 }
 
 fn rows(head: &str, counts: &BTreeMap<String, Counts>) -> String {
@@ -104,10 +106,21 @@ mod tests {
 
     #[test]
     fn points_are_counted_by_fault_and_by_call_and_violations_are_told() {
-        let tried = |at, again, verdict| {
+        let tried = |at, again: Option<u64>, verdict| {
             (
-                Point { action: Action::Kill(at), again },
-                Tried { hit: Some("write"), recovery_calls: 4, step_interrupted: false, verdict },
+                Point {
+                    counting: tmp_testkit::stepper::Counting::Changing,
+                    action: Action::Kill(at),
+                    again: again.into_iter().collect(),
+                },
+                Tried {
+                    hit: Some("write"),
+                    killed: 0,
+                    recovery_calls: 4,
+                    step_interrupted: false,
+                    stuck: false,
+                    verdict,
+                },
             )
         };
         let tried = [

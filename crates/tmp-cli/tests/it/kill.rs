@@ -1,46 +1,49 @@
-//! The real binary, killed before every call that changes something, always comes out before or after.
-//! Two workers share the calls. Double kills and torn writes: `cargo xtask crash`.
+//! The real binary, killed before calls that are spread over the whole migration, always comes out before or
+//! after. Every call, and every other fault: `cargo xtask crash`.
 
-use std::{path::Path, thread};
+use std::path::Path;
 
 use tmp_testkit::{
-    matrix::{Matrix, Point, Verdict},
-    stepper::Action,
+    matrix::{Fault, Matrix, Package, Verdict, sample},
+    stepper::{Action, Counting},
 };
 
-/// How many work at once, each on a system of its own.
-const WORKERS: u64 = 2;
+/// At how many calls each package is killed.
+const POINTS: u64 = 24;
 
 #[test]
 fn a_migration_killed_before_any_call_is_whole_or_never_was() {
-    killed_before_any_call("files");
+    killed_before_calls(Package::Sqlite);
 }
 
 #[test]
 fn the_exchange_of_a_whole_tree_killed_before_any_call_is_whole_or_never_was() {
-    killed_before_any_call("atomic");
+    killed_before_calls(Package::Atomic);
 }
 
-fn killed_before_any_call(switch: &'static str) {
-    let workers: Vec<_> = (0..WORKERS).map(|worker| thread::spawn(move || share(switch, worker))).collect();
-    let ends: Vec<(u64, u64)> = workers.into_iter().map(|worker| worker.join().unwrap()).collect();
-    let (before, after) = ends.iter().fold((0, 0), |sum, end| (sum.0 + end.0, sum.1 + end.1));
-    assert!(before > 100 && after > 10, "before {before}, after {after}");
+#[test]
+fn a_migration_with_commands_killed_before_any_call_is_whole_or_never_was() {
+    killed_before_calls(Package::Commands);
 }
 
-/// Every call whose number falls to this worker; how many ended before and how many after.
-fn share(switch: &str, worker: u64) -> (u64, u64) {
+#[test]
+fn a_rollback_after_the_commit_point_killed_before_any_call_ends_where_it_began() {
+    killed_before_calls(Package::Failing);
+}
+
+fn killed_before_calls(package: Package) {
     let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let matrix = Matrix::prepare(Path::new(env!("CARGO_BIN_EXE_tmp")), scratch.path(), switch).unwrap();
-    let calls = matrix.calls().len() as u64;
-    let mut seen = (0, 0);
-    for call in (1..=calls).filter(|call| call % WORKERS == worker) {
-        let tried = matrix.attempt(&Point { action: Action::Kill(call), again: None }).unwrap();
+    let matrix = Matrix::prepare(Path::new(env!("CARGO_BIN_EXE_tmp")), scratch.path(), package).unwrap();
+    let calls = matrix.calls(Counting::Changing).unwrap().len() as u64;
+    let mut seen = [0_u64; 2];
+    for call in sample(1, POINTS, calls) {
+        let tried = matrix.attempt(&Fault::of(Counting::Changing, Action::Kill(call))).unwrap();
+        assert!(tried.hit.is_some());
         match tried.verdict {
-            Verdict::Before => seen.0 += 1,
-            Verdict::After => seen.1 += 1,
+            Verdict::Before => seen[0] += 1,
+            Verdict::After => seen[1] += 1,
             Verdict::Violation(lines) => panic!("killed before call {call}: {}", lines.join("\n")),
         }
     }
-    seen
+    assert!(seen[0] > 10 && (seen[1] > 0) == (package.ends_with() == 0), "{seen:?}");
 }

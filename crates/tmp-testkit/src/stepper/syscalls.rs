@@ -82,6 +82,73 @@ pub fn mutating() -> impl Iterator<Item = &'static str> {
     TABLE.iter().map(|(_, name, _)| *name)
 }
 
+/// Calls that look at something. Opening is one where it does not create.
+const READING: &[(libc::c_long, &str)] = &[
+    (libc::SYS_read, "read"),
+    (libc::SYS_pread64, "pread64"),
+    (libc::SYS_open, "open"),
+    (libc::SYS_openat, "openat"),
+    (libc::SYS_openat2, "openat2"),
+    (libc::SYS_stat, "stat"),
+    (libc::SYS_lstat, "lstat"),
+    (libc::SYS_fstat, "fstat"),
+    (libc::SYS_newfstatat, "newfstatat"),
+    (libc::SYS_statx, "statx"),
+    (libc::SYS_statfs, "statfs"),
+    (libc::SYS_fstatfs, "fstatfs"),
+    (libc::SYS_access, "access"),
+    (libc::SYS_faccessat, "faccessat"),
+    (libc::SYS_faccessat2, "faccessat2"),
+    (libc::SYS_getdents64, "getdents64"),
+    (libc::SYS_readlink, "readlink"),
+    (libc::SYS_readlinkat, "readlinkat"),
+    (libc::SYS_getxattr, "getxattr"),
+    (libc::SYS_lgetxattr, "lgetxattr"),
+    (libc::SYS_fgetxattr, "fgetxattr"),
+    (libc::SYS_listxattr, "listxattr"),
+    (libc::SYS_llistxattr, "llistxattr"),
+    (libc::SYS_flistxattr, "flistxattr"),
+    (libc::SYS_lseek, "lseek"),
+    (libc::SYS_name_to_handle_at, "name_to_handle_at"),
+];
+
+/// Calls that wait, and calls that manage memory and threads.
+const CHANCE: &[libc::c_long] = &[
+    libc::SYS_futex,
+    libc::SYS_nanosleep,
+    libc::SYS_clock_nanosleep,
+    libc::SYS_sched_yield,
+    libc::SYS_poll,
+    libc::SYS_ppoll,
+    libc::SYS_select,
+    libc::SYS_pselect6,
+    libc::SYS_wait4,
+    libc::SYS_waitid,
+    libc::SYS_restart_syscall,
+    libc::SYS_brk,
+    libc::SYS_mmap,
+    libc::SYS_munmap,
+    libc::SYS_mremap,
+    libc::SYS_mprotect,
+    libc::SYS_madvise,
+    libc::SYS_exit,
+    libc::SYS_rseq,
+    libc::SYS_set_robust_list,
+    libc::SYS_sigaltstack,
+    libc::SYS_sched_getaffinity,
+];
+
+/// Whether the number of such calls is chance.
+pub(super) fn is_chance(number: u64) -> bool {
+    libc::c_long::try_from(number).is_ok_and(|number| CHANCE.contains(&number))
+}
+
+/// The name of a call that looks at something.
+pub(super) fn looks(number: u64) -> Option<&'static str> {
+    let number = libc::c_long::try_from(number).ok()?;
+    READING.iter().find(|(known, _)| *known == number).map(|(_, name)| *name)
+}
+
 /// The name of a call that may change something, and how to find out whether it does.
 pub(super) fn find(number: u64) -> Option<(&'static str, Flags)> {
     let number = libc::c_long::try_from(number).ok()?;
@@ -89,8 +156,13 @@ pub(super) fn find(number: u64) -> Option<(&'static str, Flags)> {
 }
 
 /// Whether a call of this name writes bytes, so that it can be torn.
-pub(super) fn writes(name: &str) -> bool {
-    matches!(name, "write" | "pwrite64")
+pub fn writes(name: &str) -> bool {
+    matches!(name, "write" | "pwrite64" | "copy_file_range" | "sendfile")
+}
+
+/// Whether a call of this name reads bytes, so that it can be short.
+pub fn reads(name: &str) -> bool {
+    matches!(name, "read" | "pread64")
 }
 
 /// Whether open flags create or truncate.

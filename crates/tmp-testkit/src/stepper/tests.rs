@@ -130,3 +130,66 @@ fn all_threads_are_counted() {
     // Another thread may be stopped at its own call when the process dies.
     assert!(fs::read_dir(dir.path()).unwrap().count() <= 2);
 }
+
+#[test]
+fn a_short_call_moves_half_and_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    // The shell takes what is left to be an error.
+    let write = shell(dir.path(), "echo 123456789 > a; echo more > b");
+    let outcome = write.run(Action::Short(2)).unwrap();
+    assert_eq!((outcome.hit, outcome.ended), (Some("write"), Ended::Exited(0)));
+    let short = fs::read_to_string(dir.path().join("a")).unwrap();
+    assert!(short.starts_with("12345"), "{short}");
+    assert_eq!(fs::read_to_string(dir.path().join("b")).unwrap(), "more\n");
+    // Opening cannot be short.
+    assert_eq!(write.run(Action::Short(1)).unwrap().hit, None);
+    // Whoever copies a file reads on where a call moved less than it was asked for.
+    fs::write(dir.path().join("long"), "long ".repeat(1000)).unwrap();
+    let copy = Stepper::new("cat").arg("long").current_dir(dir.path()).counting(Counting::Reading);
+    let calls = copy.count().unwrap();
+    for at in 1..=calls.len() {
+        if reads(calls[at - 1]) {
+            let outcome = copy.run(Action::Short(at as u64)).unwrap();
+            assert_eq!(outcome.hit, Some(calls[at - 1]));
+            assert!(outcome.ended != Ended::Exited(0) || outcome.stdout.len() == 5000, "{outcome:?}");
+        }
+    }
+}
+
+#[test]
+fn a_signal_is_there_when_the_call_is_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = "trap 'echo caught > c; exit 7' TERM; echo 1 > a; echo 2 > b";
+    let outcome =
+        shell(dir.path(), script).run(Action::Signal { at: 2, signal: nix::libc::SIGTERM }).unwrap();
+    assert_eq!((outcome.hit, outcome.ended), (Some("write"), Ended::Exited(7)));
+    assert!(dir.path().join("a").exists() && !dir.path().join("b").exists() && dir.path().join("c").exists());
+    let outcome =
+        shell(dir.path(), "echo 1 > a; echo 2 > b").run(Action::Signal { at: 2, signal: 15 }).unwrap();
+    assert_eq!(outcome.ended, Ended::Signalled(15));
+}
+
+#[test]
+fn who_tries_again_for_ever_is_stopped() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = "until echo x > a; do :; done";
+    let forever = shell(dir.path(), script);
+    let outcome = forever.run(Action::Fail { at: 2, errno: nix::libc::EINTR, persistent: true }).unwrap();
+    assert_eq!((outcome.hit, outcome.ended), (Some("write"), Ended::Stuck));
+}
+
+#[test]
+fn what_reads_and_every_call_are_counted_too() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("file"), "text").unwrap();
+    let script = shell(dir.path(), "read text < file; echo $text > other");
+    let (changing, reading, every) = (
+        script.count().unwrap(),
+        script.clone().counting(Counting::Reading).count().unwrap(),
+        script.counting(Counting::Every).count().unwrap(),
+    );
+    assert_eq!(changing, ["openat", "write"]);
+    assert!(reading.contains(&"read") && !reading.contains(&"write"), "{reading:?}");
+    assert!(every.len() > changing.len() + reading.len());
+    assert_eq!(every.iter().filter(|name| **name == "write").count(), 1);
+}

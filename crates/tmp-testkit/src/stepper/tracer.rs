@@ -1,10 +1,13 @@
 //! Follows one process and all it starts with ptrace.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     io,
     path::Path,
-    sync::mpsc::{self, RecvTimeoutError},
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc::{self, RecvTimeoutError},
+    },
     time::Duration,
 };
 
@@ -20,7 +23,7 @@ use nix::{
 };
 
 use super::{
-    Action, Ended,
+    Action, Counting, Ended, PATIENCE,
     syscalls::{self, Flags},
 };
 use crate::context::Context;
@@ -34,23 +37,32 @@ pub(super) struct Traced {
 
 /// Seizes a child of this thread that is about to stop itself, lets it become its command and follows it to
 /// its end. Whatever it started is killed then. Writing to a file directly below `output` is not counted.
-pub(super) fn trace(child: u32, output: &Path, action: Action, limit: Duration) -> io::Result<Traced> {
+pub(super) fn trace(
+    child: u32,
+    output: &Path,
+    what: (Counting, Action),
+    limit: Duration,
+) -> io::Result<Traced> {
     let root = Pid::from_raw(i32::try_from(child).map_err(io::Error::other)?);
     let (done, over) = mpsc::channel::<()>();
+    let late = AtomicBool::new(false);
     std::thread::scope(|scope| {
+        let late = &late;
         scope.spawn(move || {
             if over.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
+                late.store(true, Ordering::Relaxed);
                 // It may have ended by itself just now.
                 let _ = kill(root, Signal::SIGKILL);
             }
         });
-        let traced = seize(root).and_then(|()| Tracer::new(root, output, action).follow());
+        let traced = seize(root).and_then(|()| Tracer::new(root, output, what).follow());
         if traced.is_err() {
             // Nothing that was started may live on; it may be dead already.
             let _ = kill(root, Signal::SIGKILL);
         }
         drop(done);
-        traced
+        let late = late.load(Ordering::Relaxed);
+        traced.map(|traced| if late { Traced { ended: Ended::Late, ..traced } } else { traced })
     })
 }
 
@@ -72,6 +84,7 @@ fn seize(root: Pid) -> io::Result<()> {
 struct Tracer<'a> {
     root: Pid,
     output: &'a Path,
+    counting: Counting,
     action: Action,
     /// Whether the shell has become the command.
     started: bool,
@@ -81,23 +94,37 @@ struct Tracer<'a> {
     alive: BTreeSet<Pid>,
     /// Whether everything has been killed: what shows up now was started just before.
     dying: bool,
-    /// The thread whose call is torn or made to fail.
-    doomed: Option<Pid>,
+    /// What is done to threads when their calls return.
+    doomed: BTreeMap<Pid, Doom>,
+    /// How many calls were made to fail.
+    failed: u64,
     calls: Vec<&'static str>,
     hit: Option<&'static str>,
 }
 
+/// What is done when a call returns.
+enum Doom {
+    /// The process dies.
+    Kill,
+    /// The call has failed with this error.
+    Fail(i32),
+    /// The register that said how much gets its value back, as the kernel would leave it.
+    Restore(u64),
+}
+
 impl<'a> Tracer<'a> {
-    fn new(root: Pid, output: &'a Path, action: Action) -> Self {
+    fn new(root: Pid, output: &'a Path, (counting, action): (Counting, Action)) -> Self {
         Self {
             root,
             output,
+            counting,
             action,
             started: false,
             inside: BTreeSet::new(),
             alive: BTreeSet::from([root]),
             dying: false,
-            doomed: None,
+            doomed: BTreeMap::new(),
+            failed: 0,
             calls: Vec::new(),
             hit: None,
         }
@@ -119,6 +146,7 @@ impl<'a> Tracer<'a> {
                     self.inside.remove(&pid);
                     if pid == self.root {
                         ended = Some(match status {
+                            _ if self.failed > PATIENCE => Ended::Stuck,
                             WaitStatus::Signaled(_, signal, _) => Ended::Signalled(signal as i32),
                             WaitStatus::Exited(_, code) => Ended::Exited(code),
                             _ => continue,
@@ -184,38 +212,67 @@ impl<'a> Tracer<'a> {
             }
             Action::Tear(at) if at == number => {
                 self.hit = Some(name);
-                if syscalls::writes(name) && registers.rdx > 1 {
-                    registers.rdx /= 2;
-                    ptrace::setregs(task, registers)?;
-                    self.doomed = Some(task);
+                if Self::halve(task, name, &mut registers)?.is_some() {
+                    self.doomed.insert(task, Doom::Kill);
                 } else {
                     self.kill_all();
                 }
             }
-            Action::Fail { at, persistent, .. } if at == number || (persistent && at < number) => {
+            Action::Short(at) if at == number => {
+                if let Some(whole) = Self::halve(task, name, &mut registers)? {
+                    self.hit = Some(name);
+                    self.doomed.insert(task, Doom::Restore(whole));
+                }
+            }
+            Action::Signal { at, signal } if at == number => {
+                self.hit = Some(name);
+                kill(self.root, Signal::try_from(signal)?)?;
+            }
+            Action::Fail { at, persistent, errno } if at == number || (persistent && at < number) => {
                 self.hit.get_or_insert(name);
+                self.failed += 1;
+                if self.failed > PATIENCE {
+                    self.kill_all();
+                    return Ok(());
+                }
                 // No such call: the kernel does nothing.
                 registers.orig_rax = u64::MAX;
                 ptrace::setregs(task, registers)?;
-                self.doomed = Some(task);
+                self.doomed.insert(task, Doom::Fail(errno));
             }
             _ => {}
         }
         Ok(())
     }
 
+    /// Lets a call that moves bytes move half of them; answers how many it was to move.
+    fn halve(task: Pid, name: &str, registers: &mut user_regs_struct) -> nix::Result<Option<u64>> {
+        let Some(count) = size(name, registers).filter(|count| **count > 1) else { return Ok(None) };
+        let whole = *count;
+        *count /= 2;
+        ptrace::setregs(task, *registers)?;
+        Ok(Some(whole))
+    }
+
     fn after(&mut self, task: Pid) -> nix::Result<()> {
-        if self.doomed != Some(task) {
-            return Ok(());
+        let Some(doom) = self.doomed.remove(&task) else { return Ok(()) };
+        let mut registers = ptrace::getregs(task)?;
+        match doom {
+            Doom::Kill => {
+                self.kill_all();
+                Ok(())
+            }
+            Doom::Fail(errno) => {
+                registers.rax = i64::from(-errno).cast_unsigned();
+                ptrace::setregs(task, registers)
+            }
+            Doom::Restore(whole) => {
+                if let Some(count) = self.hit.and_then(|name| size(name, &mut registers)) {
+                    *count = whole;
+                }
+                ptrace::setregs(task, registers)
+            }
         }
-        self.doomed = None;
-        if let Action::Fail { errno, .. } = self.action {
-            let mut registers = ptrace::getregs(task)?;
-            registers.rax = i64::from(-errno).cast_unsigned();
-            return ptrace::setregs(task, registers);
-        }
-        self.kill_all();
-        Ok(())
     }
 
     fn kill_all(&mut self) {
@@ -228,6 +285,21 @@ impl<'a> Tracer<'a> {
 
     /// The name of the call a thread is about to make, if it is counted.
     fn counted(&self, task: Pid, registers: &user_regs_struct) -> nix::Result<Option<&'static str>> {
+        let number = registers.orig_rax;
+        let changing = |tracer: &Self| tracer.changing(task, registers);
+        Ok(match self.counting {
+            Counting::Changing => changing(self)?,
+            Counting::Reading => match syscalls::looks(number) {
+                Some(_) if changing(self)?.is_some() => None,
+                name => name,
+            },
+            Counting::Every if syscalls::is_chance(number) => None,
+            Counting::Every => changing(self)?.or_else(|| syscalls::looks(number)).or(Some("another call")),
+        })
+    }
+
+    /// The name of the call a thread is about to make, if it changes something.
+    fn changing(&self, task: Pid, registers: &user_regs_struct) -> nix::Result<Option<&'static str>> {
         let Some((name, flags)) = syscalls::find(registers.orig_rax) else { return Ok(None) };
         let arguments = [registers.rdi, registers.rsi, registers.rdx];
         let argument = |index: usize| arguments.get(index).copied().unwrap_or_default();
@@ -248,5 +320,15 @@ impl<'a> Tracer<'a> {
     fn is_output(&self, task: Pid, descriptor: u64) -> bool {
         let link = std::fs::read_link(format!("/proc/{task}/fd/{descriptor}"));
         (1..=2).contains(&descriptor) && link.is_ok_and(|file| file.parent() == Some(self.output))
+    }
+}
+
+/// The register that says how many bytes a call moves.
+fn size<'a>(name: &str, registers: &'a mut user_regs_struct) -> Option<&'a mut u64> {
+    match name {
+        "read" | "pread64" | "write" | "pwrite64" => Some(&mut registers.rdx),
+        "sendfile" => Some(&mut registers.r10),
+        "copy_file_range" => Some(&mut registers.r8),
+        _ => None,
     }
 }
