@@ -36,7 +36,7 @@ pub fn missing() -> Vec<String> {
             missing.push(device.to_owned());
         }
     }
-    let programs = ["mount", "mkfs.ext4", "mkfs.xfs", "mkfs.btrfs", "xfs_io", "setquota", "setpriv"];
+    let programs = ["mount", "mkfs.ext4", "mkfs.xfs", "mkfs.btrfs", "xfs_io", "btrfs"];
     missing.extend(
         programs.iter().filter(|program| !is_installed(program)).map(|program| (*program).to_owned()),
     );

@@ -12,6 +12,7 @@
 mod context;
 pub mod device;
 pub mod matrix;
+pub mod power;
 pub mod sqlite;
 pub mod stepper;
 pub mod trees;

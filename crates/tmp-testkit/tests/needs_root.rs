@@ -1,6 +1,8 @@
 //! Tests that need root, loop devices, FUSE and the tools of the file systems. Where those are missing they say
 //! so and prove nothing; with the environment variable `CI` set that is a failure.
 
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test")]
+
 use std::{
     fs::{self, File},
     io::Write as _,

@@ -55,17 +55,13 @@ impl Mount {
         run(Command::new("xfs_io").args(["-x", "-c", "shutdown"]).arg(&self.at))
     }
 
-    /// Makes it read-only under whoever uses it: `remount,ro` where nobody writes, else, on ext4, what an error of the disk
-    /// does. Returns whether it could.
+    /// Makes the file system read-only under whoever uses it, as it does itself after an error of its disk. ext4 can do
+    /// that.
     ///
     /// # Errors
-    /// `mount` cannot be started.
-    pub fn make_read_only(&self) -> io::Result<bool> {
-        let remount = |options: &str| {
-            let output = Command::new("mount").args(["-o", options]).arg(&self.at).output();
-            output.context("start", "mount").map(|output| output.status.success())
-        };
-        Ok(remount("remount,ro")? || remount("remount,abort")?)
+    /// The file system cannot, or `mount` cannot be started.
+    pub fn abort(&self) -> io::Result<()> {
+        run(Command::new("mount").args(["-o", "remount,abort"]).arg(&self.at))
     }
 
     /// Unmounts it; waits a while for whatever is still open.
