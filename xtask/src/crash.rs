@@ -1,127 +1,147 @@
-//! The crash matrix as a task: which points, on how many workers, and the table.
+//! Every fault matrix: which proofs there are, which points of them are tried, and what came of it.
 
-mod table;
+mod page;
+mod point;
+mod proof;
+mod results;
+mod stepping;
+mod store;
+mod workshop;
 
-use std::{fs, path::Path, sync::Mutex};
-
-use tmp_testkit::{
-    matrix::{Fault as Point, Matrix, Package, Tried, Verdict, sample},
-    stepper::{Action, Counting},
+use std::{
+    fs,
+    path::PathBuf,
+    sync::Mutex,
+    time::{Duration, Instant},
 };
 
-use self::table::Table;
+use self::{
+    point::Point,
+    proof::{Bench, Came, Choice, End, Proof},
+    results::{Left, Results, Row},
+    workshop::Workshop,
+};
 use crate::{Done, arguments::Arguments, shell};
 
-/// Errors that calls are made to fail with: EIO, ENOSPC, EDQUOT, EROFS, EMFILE, ENOMEM, EACCES, EINTR.
-const ERRORS: [i32; 8] = [5, 28, 122, 30, 24, 12, 13, 4];
-/// Double kills: in a normal run, and in a long one.
-const PAIRS: (u64, u64) = (60, 1000);
+/// How many points are tried at once.
 const WORKERS: usize = 2;
 
-/// Runs the matrix; fails when a point is violated.
+/// Every proof, in the order of the page.
+fn proofs() -> Vec<Box<dyn Proof>> {
+    let mut proofs = stepping::proofs();
+    proofs.extend(store::proofs());
+    proofs
+}
+
+/// Tries a seeded sample of every matrix, or all of them; fails when a point is violated, and where the
+/// environment has `CI` also when a proof had to be left out.
 pub(crate) fn run(words: &[String]) -> Done {
-    let flags =
-        Arguments::new(words, &["--long", "--write", "--atomic"], &["--seed", "--sample", "--point"])?;
-    let package = if flags.has("--atomic") { Package::Atomic } else { Package::Sqlite };
-    if flags.has("--write") && flags.has("--atomic") {
-        return Err("the page is of modules that are switched one by one".into());
+    let (plain, numbers, texts) =
+        (["--long", "--write", "--list"], ["--seed"], ["--point", "--only", "--scratch"]);
+    let flags = Arguments::with_words(words, &plain, &numbers, &texts)?;
+    let choice = Choice { long: flags.has("--long"), seed: flags.number("--seed").unwrap_or(1) };
+    let mut proofs = proofs();
+    if flags.has("--list") {
+        for proof in &proofs {
+            println!("{:20} {}", proof.id(), proof.what());
+        }
+        return Ok(());
     }
-    let seed = flags.number("--seed").unwrap_or(1);
+    let scratch = tempfile::Builder::new().prefix("tmp-crash-").tempdir_in(scratch(&flags))?;
     let tmp = shell::build_tmp()?;
-    let scratch = tempfile::tempdir()?;
-    let workers = (0..WORKERS)
-        .map(|number| prepare(&tmp, scratch.path(), (number, package)))
-        .collect::<Done<Vec<_>>>()?;
-    let Some(first) = workers.first() else { return Err("there is no worker".into()) };
-    let calls = first.calls(Counting::Changing)?;
-    let last = calls.len() as u64;
-    println!("the reference migration makes {last} calls that change something, the same in 3 runs");
-    if let Some(at) = flags.number("--point") {
-        return one(first, at);
+    let shops =
+        (0..WORKERS).map(|number| Workshop::new(&tmp, scratch.path(), number)).collect::<Done<Vec<_>>>()?;
+    if let Some(text) = flags.word("--point") {
+        let shop = shops.first().ok_or("there is no worker")?;
+        return one(&proofs, shop, choice, text);
     }
-    let chosen = sample(seed, flags.number("--sample").unwrap_or(last), last);
-    let mut points = with(&chosen, Action::Kill);
-    if flags.has("--long") {
-        points.extend(with(&chosen, Action::Tear));
-        for errno in ERRORS {
-            points.extend(with(&chosen, |at| Action::Fail { at, errno, persistent: false }));
-            points.extend(with(&chosen, |at| Action::Fail { at, errno, persistent: true }));
+    if let Some(only) = flags.word("--only") {
+        proofs.retain(|proof| proof.is_called(only));
+        if proofs.is_empty() {
+            return Err(
+                format!("no matrix is called {only}; `cargo xtask crash --list` names them all").into()
+            );
+        }
+        if flags.has("--write") {
+            return Err("the page is of every matrix, not of some".into());
         }
     }
-    let mut tried = attempt_all(&workers, &points)?;
-    let count = if flags.has("--long") { PAIRS.1 } else { PAIRS.0 };
-    tried.extend(attempt_all(&workers, &pairs(&tried, seed, count))?);
-    let flips = flips(&tried);
-    let table = Table { calls: &calls, seed, tried: &tried };
-    print!("{}", table.text());
+    let mut results = Results::new(choice, scratch.path());
+    for proof in &proofs {
+        match proof.lacks() {
+            Some(lack) => results.left_out.push(Left { id: proof.id(), lack }),
+            None => results.rows.push(whole(&**proof, &shops, choice)?),
+        }
+        results.tell_last();
+    }
+    print!("{}", results.table());
     if flags.has("--write") {
-        fs::write(shell::workspace().join("docs/crash-matrix.md"), table.page())?;
+        fs::write(shell::workspace().join("docs/reliability.md"), page::page(&results))?;
     }
-    let violated = tried.iter().filter(|(_, tried)| matches!(tried.verdict, Verdict::Violation(_))).count();
-    match (violated, flips) {
-        (0, 0) => Ok(()),
-        _ => Err(format!("{violated} points violated, {flips} decisions flipped by a second kill").into()),
-    }
+    results.verdict(std::env::var_os("CI").is_some())
 }
 
-fn prepare(tmp: &Path, scratch: &Path, (number, package): (usize, Package)) -> Done<Matrix> {
-    let folder = scratch.join(format!("worker-{number}"));
-    fs::create_dir(&folder)?;
-    Ok(Matrix::prepare(tmp, &folder, package)?)
-}
-
-fn with(numbers: &[u64], action: impl Fn(u64) -> Action) -> Vec<Point> {
-    numbers.iter().map(|at| Point::of(Counting::Changing, action(*at))).collect()
-}
-
-/// One point, told in full.
-fn one(matrix: &Matrix, at: u64) -> Done {
-    let tried = matrix.attempt(&Point::of(Counting::Changing, Action::Kill(at)))?;
-    println!("killed before call {at}: {tried:#?}");
-    match tried.verdict {
-        Verdict::Violation(_) => Err("violated".into()),
-        Verdict::Before | Verdict::After => Ok(()),
+/// Where the scenes are built: in memory where that is possible, since syncing is what takes the time, and no power
+/// is lost here.
+fn scratch(flags: &Arguments<'_>) -> PathBuf {
+    let memory = PathBuf::from("/dev/shm");
+    match flags.word("--scratch") {
+        Some(folder) => folder.into(),
+        None if memory.is_dir() => memory,
+        None => std::env::temp_dir(),
     }
 }
 
-/// Double kills: the calls of all recoveries in one row, and so many of them chosen.
-fn pairs(tried: &[(Point, Tried)], seed: u64, count: u64) -> Vec<Point> {
-    let killed = tried.iter().filter(|(point, _)| matches!(point.action, Action::Kill(_)));
-    let all: Vec<_> = killed
-        .flat_map(|(point, tried)| {
-            (1..=tried.recovery_calls).map(|at| Point { again: vec![at], ..point.clone() })
-        })
-        .collect();
-    let number = |at: &u64| usize::try_from(at - 1).ok().and_then(|at| all.get(at)).cloned();
-    sample(seed, count, all.len() as u64).iter().filter_map(number).collect()
+/// One point, told in full. A number alone is a kill of the migration of files and SQLite.
+fn one(proofs: &[Box<dyn Proof>], shop: &Workshop, choice: Choice, text: &str) -> Done {
+    let (id, point) = text.rsplit_once('/').unwrap_or(("kill-sqlite", text));
+    let proof = proofs.iter().find(|proof| proof.id() == id);
+    let proof = proof
+        .ok_or_else(|| format!("no matrix is called {id}; `cargo xtask crash --list` names them all"))?;
+    if let Some(lack) = proof.lacks() {
+        return Err(format!("{id} cannot be tried here: {lack}").into());
+    }
+    let point: Point = point.parse()?;
+    let came = proof.prepare(shop, choice)?.attempt(&point)?;
+    println!("{id}/{point}: {}", came.what);
+    match came.end {
+        End::Before => println!("ended before"),
+        End::After => println!("ended after"),
+        End::NotReached => return Err("the migration ended before it came to that point".into()),
+        End::Violated(lines) => return Err(format!("VIOLATED\n  {}", lines.join("\n  ")).into()),
+    }
+    Ok(())
 }
 
-/// How many double kills ended elsewhere than the single kill at the same call, but for those that killed a
-/// recovery which went forward inside a step: that is taken back, whoever began it.
-fn flips(tried: &[(Point, Tried)]) -> usize {
-    let single = |action| tried.iter().find(|(point, _)| point.again.is_empty() && point.action == action);
-    let flipped = |(point, twice): &&(Point, Tried)| {
-        let once = single(point.action).filter(|_| !point.again.is_empty());
-        once.is_some_and(|(_, once)| {
-            let taken_back = once.verdict == Verdict::After && twice.verdict == Verdict::Before;
-            once.verdict != twice.verdict && !(taken_back && twice.step_interrupted)
-        })
-    };
-    tried.iter().filter(flipped).count()
+/// Every chosen point of one matrix, on whichever worker is free.
+fn whole(proof: &dyn Proof, shops: &[Workshop], choice: Choice) -> Done<Row> {
+    let start = Instant::now();
+    let mut benches = Vec::new();
+    for shop in shops.iter().take(proof.at_once()) {
+        benches.push(proof.prepare(shop, choice)?);
+    }
+    let points = benches.first_mut().ok_or("there is no worker")?.points()?;
+    let tried = attempt_all(benches, &points)?;
+    let mut row = Row::new(proof);
+    for (point, came) in tried {
+        row.count(&proof.again(&point, choice), came);
+    }
+    row.took = start.elapsed().max(Duration::from_millis(1));
+    Ok(row)
 }
 
-/// Tries every point on whichever worker is free, in order of the points.
-fn attempt_all(workers: &[Matrix], points: &[Point]) -> Done<Vec<(Point, Tried)>> {
+fn attempt_all(benches: Vec<Box<dyn Bench + '_>>, points: &[Point]) -> Done<Vec<(Point, Came)>> {
     let next = Mutex::new(points.iter().enumerate());
     let done = Mutex::new(Vec::new());
     let take = || next.lock().ok()?.next();
     std::thread::scope(|scope| {
-        for worker in workers {
-            scope.spawn(|| {
+        for mut bench in benches {
+            let (take, done) = (&take, &done);
+            scope.spawn(move || {
                 while let Some((number, point)) = take() {
-                    let tried = worker.attempt(point);
+                    let came = bench.attempt(point).map_err(|error| format!("{point}: {error}"));
                     if let Ok(mut done) = done.lock() {
-                        done.push((number, point.clone(), tried));
+                        done.push((number, point.clone(), came));
                     }
                 }
             });
@@ -129,8 +149,8 @@ fn attempt_all(workers: &[Matrix], points: &[Point]) -> Done<Vec<(Point, Tried)>
     });
     let mut done = done.into_inner().map_err(|_| "a worker panicked")?;
     done.sort_by_key(|(number, ..)| *number);
-    Ok(done
-        .into_iter()
-        .map(|(_, point, tried)| tried.map(|tried| (point, tried)))
-        .collect::<Result<_, _>>()?)
+    if done.len() != points.len() {
+        return Err("a worker panicked".into());
+    }
+    Ok(done.into_iter().map(|(_, point, came)| came.map(|came| (point, came))).collect::<Result<_, _>>()?)
 }

@@ -15,10 +15,10 @@ use std::process::ExitCode;
 const HELP: &str = "\
 cargo xtask test     everything that must pass: format, lints, tests, examples, docs, tidy
 cargo xtask tidy     the house rules that a script can check
-cargo xtask crash    the crash matrix: the reference migration killed before every call that changes something
-                     --long also torn writes, errors and many double kills   --seed N   --sample N so many points
-                     --point K only this kill   --write keep the result in docs/crash-matrix.md
-                     --atomic with the whole tree exchanged by one rename
+cargo xtask crash    the fault matrices: the real program killed, torn, failed, signalled at a seeded sample of points
+                     --long at all of them   --seed N   --only MATRIX, kind or package   --list their names
+                     --point MATRIX/K only this point (a number alone: killed before call K, package sqlite)
+                     --scratch DIRECTORY where to work   --write keep the result in docs/reliability.md
 cargo xtask case     consecutive releases of seven real projects, with SQL; the result goes to docs/cases.md   --seed N
 cargo xtask bench    the workloads W1 to W9 side by side with the tools people use today; takes about an hour, and root
                      --only W4   --runs N (5)   --patience SECONDS (60) for a quiet machine before each run

@@ -50,6 +50,10 @@ pub struct Fault {
 pub struct Tried {
     /// The call at which something was done to `tmp run`; `None` when it ended before.
     pub hit: Option<&'static str>,
+    /// How `tmp run` ended.
+    pub ended: Ended,
+    /// Whether nothing was left to recover.
+    pub settled: bool,
     /// How many of the recoveries that were to be killed were.
     pub killed: usize,
     /// The calls that change something of the recovery that was last, the undisturbed one.
@@ -94,7 +98,8 @@ impl Matrix {
     ///
     /// # Errors
     /// The migration fails, or three of them do not make equally many calls (of those that change something: the
-    /// same ones).
+    /// same ones). Where the package looks through the processes of the machine, only calls that change something
+    /// are compared.
     pub fn calls(&self, counting: Counting) -> io::Result<Vec<&'static str>> {
         let run = || {
             self.scene.reset()?;
@@ -103,6 +108,9 @@ impl Matrix {
         let (first, second, third) = (run()?, run()?, run()?);
         let counts = [first.len(), second.len(), third.len()];
         let same = counts == [first.len(); 3];
+        if self.scene.package().looks_at_processes() && counting != Counting::Changing {
+            return Ok(first);
+        }
         if same && (counting != Counting::Changing || first == second && first == third) {
             Ok(first)
         } else {
@@ -141,9 +149,12 @@ impl Matrix {
             (true, verdict) => verdict,
             (false, verdict) => Verdict::Violation(wrong.into_iter().chain(complaints(verdict)).collect()),
         };
+        let settled = first.said_nothing();
         let StepOutcome { calls, stdout, .. } = first.outcome;
         Ok(Tried {
             hit: run.hit,
+            ended: run.ended,
+            settled,
             killed,
             recovery_calls: calls.len() as u64,
             step_interrupted: stdout.lines().any(|line| line.trim_end().ends_with("was interrupted")),

@@ -37,7 +37,7 @@ pub struct Stepper {
 }
 
 /// Which calls have a number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Counting {
     /// Those that change something.
     Changing,

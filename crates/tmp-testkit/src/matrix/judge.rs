@@ -57,6 +57,11 @@ impl Reference {
         Ok(Self { after: after.without_new_times(&before), before, ends_with })
     }
 
+    /// Two states between which a command moves a system; it ends with 0 where it succeeds.
+    pub fn of(before: State, after: &State) -> Self {
+        Self { after: after.without_new_times(&before), before, ends_with: 0 }
+    }
+
     /// Whether this is the state before, the state after or neither.
     pub fn compare(&self, state: &State) -> Verdict {
         let from_before = state.differs_from(&self.before);
@@ -87,7 +92,7 @@ impl Reference {
         if first.outcome.ended == Ended::Exited(10) && found != Verdict::Before {
             wrong.push("recover said it rolled back and did not".to_owned());
         }
-        if second.outcome.ended != Ended::Exited(0) || !says_nothing(&second.outcome) {
+        if !second.said_nothing() {
             wrong.push(format!("second recover: {}", second.outcome.told()));
         }
         if second.state != first.state {
@@ -130,6 +135,10 @@ impl Reference {
     }
 }
 
-fn says_nothing(outcome: &StepOutcome) -> bool {
-    format!("{}{}", outcome.stdout, outcome.stderr).contains("nothing to")
+impl Recovery {
+    /// Whether it had nothing to do.
+    pub fn said_nothing(&self) -> bool {
+        let StepOutcome { stdout, stderr, .. } = &self.outcome;
+        self.outcome.ended == Ended::Exited(0) && format!("{stdout}{stderr}").contains("nothing to")
+    }
 }

@@ -41,4 +41,10 @@ impl Package {
             _ => 0,
         }
     }
+
+    /// Whether an undisturbed migration looks through all processes of the machine, for what a step that is undone
+    /// left running: how many reading calls that takes depends on what else runs.
+    pub const fn looks_at_processes(self) -> bool {
+        matches!(self, Self::Failing)
+    }
 }

@@ -1,0 +1,90 @@
+//! `docs/reliability.md`: the last whole run.
+
+use std::{fs, path::Path, process::Command};
+
+use super::results::Results;
+use crate::shell;
+
+pub(super) fn page(results: &Results) -> String {
+    let long = if results.choice.long { " --long" } else { "" };
+    let seed = results.choice.seed;
+    format!(
+        "# Reliability: faults put into the real program\n\n\
+         **{} faults** were put into running processes of `tmp`, **{} violations**. Written by\n\
+         `cargo xtask crash{long} --seed {seed} --write` on {}, on Linux {}, {}; scenes on {}.\n\n\
+         {RULES}\n## Results\n\n{}{KINDS}",
+        results.points(),
+        results.violations(),
+        line("date", &["-u", "+%Y-%m-%d"]),
+        line("uname", &["-r"]),
+        cores(),
+        file_system(&results.scratch),
+        results.table(),
+    )
+}
+
+const RULES: &str = "\
+Each point disturbs one migration of a fresh copy of a reference package; then `tmp recover` runs twice. What must hold,
+as a walker and a database reader see it that share no code with TMP: files and database are exactly as before or exactly as
+after, both the same of the two; a migration that said it succeeded did, one that said it rolled back did so before
+anything recovered it; the second `recover` finds nothing to do and changes nothing; nothing is left in the work
+directory. Anything else, and a process that does not end, is a violation.
+
+Every point has a number within its matrix, and every violation prints the command that repeats it:
+`cargo xtask crash --seed S --point MATRIX/K`. `--point K` alone kills the migration of package `sqlite` before call K;
+`--list` names the matrices, `--only NAME` runs one matrix, one kind or one package. Without `--long` a seeded sample of
+each is tried, which is part of `cargo xtask test`.
+";
+
+const KINDS: &str = "
+## The packages
+
+| package | what is migrated |
+|---|---|
+| files | every kind of module: files, symlinks, hard links, a file for a directory and the reverse, attributes, removals |
+| sqlite | the same with four SQL changes, one of them outside the transaction |
+| atomic | the same, the whole tree exchanged by one rename |
+| commands | files, SQLite, a control object, a batch step with what it writes, one with a roll-back command |
+| failing | the same with a check that fails at the end: everything goes back after COMMIT |
+| large | 360 files of 4 MiB, 17 directories deep; some 130 are put, 46 removed |
+
+## The matrices
+
+| matrix | what is done |
+|---|---|
+| kill | SIGKILL before a call. Every system call of every thread counts, but those that only wait or manage memory and threads: their number is chance. The number is the same in three undisturbed runs; `failing` looks through the processes of the machine while it goes back, so there it is only nearly so |
+| tear | half of a write happens, then SIGKILL: at every call that writes |
+| error | a call that changes something does not happen and returns ENOSPC, EIO, EDQUOT, EROFS, EMFILE, ENOMEM, EACCES or EINTR; once, or from then on. Point: call.errno.1 for from then on |
+| read-error | the same for calls that look: EIO, ENOMEM, EACCES, EMFILE |
+| short | a call that writes (or reads: short-read) moves half of the bytes and says so |
+| twice, thrice | the migration is killed, then `recover`, then another `recover`; the decision never flips. One exception: a recovery that was going forward and dies inside a step takes everything back, since no step is run twice |
+| signal | SIGTERM, SIGINT or SIGHUP before a call: success or an orderly rollback, exit code 0 or 10, and nothing left to recover |
+| create, prune | SIGKILL of `tmp archive create` and `prune`: every archive reads back whole, the next command works |
+| reverse, rehearse | SIGKILL of `tmp reverse`, which ends before or after, and of `tmp rehearse`, which changes nothing |
+
+EINTR from then on is the one error that a process may meet for ever: what was interrupted is tried again, by SQLite and
+by Rust's library, so such a process is stopped after 20,000 attempts and counts as killed. The notes say how many.
+";
+
+/// What a program says in one line; nothing where it cannot be started.
+fn line(program: &str, words: &[&str]) -> String {
+    shell::read(Command::new(program).args(words)).unwrap_or_default().trim().to_owned()
+}
+
+fn cores() -> String {
+    match std::thread::available_parallelism() {
+        Ok(count) => format!("{count} cores"),
+        Err(_) => "an unknown number of cores".into(),
+    }
+}
+
+fn file_system(folder: &Path) -> String {
+    let folder = folder.parent().filter(|folder| folder.exists()).unwrap_or(folder);
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let fields = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
+    let longest = fields
+        .filter_map(|fields| Some((Path::new(*fields.get(1)?).to_owned(), (*fields.get(2)?).to_owned())))
+        .filter(|(mount, _)| folder.starts_with(mount))
+        .max_by_key(|(mount, _)| mount.as_os_str().len());
+    longest.map_or_else(|| "an unknown file system".into(), |(_, kind)| kind)
+}

@@ -1,0 +1,155 @@
+//! What came of all matrices.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use super::proof::{Came, Choice, End, Proof};
+use crate::Done;
+
+/// The results of a run.
+pub(crate) struct Results {
+    pub(super) choice: Choice,
+    pub(super) scratch: PathBuf,
+    pub(super) rows: Vec<Row>,
+    pub(super) left_out: Vec<Left>,
+}
+
+/// A proof that could not be run here.
+pub(crate) struct Left {
+    pub(super) id: String,
+    pub(super) lack: String,
+}
+
+/// What came of one matrix.
+pub(crate) struct Row {
+    pub(super) matrix: &'static str,
+    pub(super) package: &'static str,
+    pub(super) before: u64,
+    pub(super) after: u64,
+    pub(super) notes: BTreeMap<&'static str, u64>,
+    pub(super) violations: Vec<String>,
+    pub(super) took: Duration,
+}
+
+impl Row {
+    pub(super) fn new(proof: &dyn Proof) -> Self {
+        Self {
+            matrix: proof.matrix(),
+            package: proof.package(),
+            before: 0,
+            after: 0,
+            notes: BTreeMap::new(),
+            violations: Vec::new(),
+            took: Duration::ZERO,
+        }
+    }
+
+    /// Adds a point; `again` is the command that repeats it.
+    pub(super) fn count(&mut self, again: &str, came: Came) {
+        if let Some(note) = came.note {
+            *self.notes.entry(note).or_default() += 1;
+        }
+        match came.end {
+            End::Before => self.before += 1,
+            End::After => self.after += 1,
+            End::NotReached => {}
+            End::Violated(lines) => {
+                self.violations.push(format!(
+                    "VIOLATED: {}\n  {}\n  again: {again}",
+                    came.what,
+                    lines.join("\n  ")
+                ));
+            }
+        }
+    }
+
+    /// How many faults were put.
+    pub(super) fn points(&self) -> u64 {
+        self.before + self.after + self.violations.len() as u64
+    }
+
+    pub(super) fn line(&self) -> String {
+        format!(
+            "| {} | {} | {} | {} | {} | {} | {} |\n",
+            self.matrix,
+            self.package,
+            self.points(),
+            self.before,
+            self.after,
+            self.violations.len(),
+            self.took.as_secs_f64().round(),
+        )
+    }
+}
+
+impl Results {
+    pub(super) fn new(choice: Choice, scratch: &Path) -> Self {
+        Self { choice, scratch: scratch.into(), rows: Vec::new(), left_out: Vec::new() }
+    }
+
+    /// Tells the developer how it stands.
+    pub(super) fn tell_last(&self) {
+        if let Some(row) = self.rows.last() {
+            print!("{}", row.line());
+            row.violations.iter().for_each(|violation| println!("{violation}"));
+        }
+    }
+
+    /// How many faults were put into processes.
+    pub(super) fn points(&self) -> u64 {
+        self.rows.iter().map(Row::points).sum()
+    }
+
+    pub(super) fn violations(&self) -> usize {
+        self.rows.iter().map(|row| row.violations.len()).sum()
+    }
+
+    /// The table, with what was noted and left out after it.
+    pub(super) fn table(&self) -> String {
+        let head = "| matrix | package | points | ended before | ended after | violations | seconds |\n\
+                    |---|---|---|---|---|---|---|\n";
+        let mut text = head.to_owned();
+        text.extend(self.rows.iter().map(Row::line));
+        let sum = |count: fn(&Row) -> u64| self.rows.iter().map(count).sum::<u64>();
+        let seconds: f64 = self.rows.iter().map(|row| row.took.as_secs_f64()).sum();
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            "| all | | {} | {} | {} | {} | {} |",
+            self.points(),
+            sum(|row| row.before),
+            sum(|row| row.after),
+            self.violations(),
+            seconds.round(),
+        );
+        for row in &self.rows {
+            for (note, count) in &row.notes {
+                let _ = write!(text, "\n* {}-{}: {count} points {note}", row.matrix, row.package);
+            }
+        }
+        for Left { id, lack } in &self.left_out {
+            let _ = write!(text, "\n* {id}: LEFT OUT: {lack}");
+        }
+        text.trim_end().to_owned() + "\n"
+    }
+
+    /// Fails when a point was violated, and where it is `strict` when a proof was left out.
+    pub(super) fn verdict(&self, strict: bool) -> Done {
+        let count = self.violations();
+        if count > 0 {
+            let all: Vec<_> = self.rows.iter().flat_map(|row| row.violations.iter().cloned()).collect();
+            return Err(
+                format!("{}\n{count} of {} points are violated", all.join("\n"), self.points()).into()
+            );
+        }
+        let left: Vec<_> = self.left_out.iter().map(|left| left.id.as_str()).collect();
+        if strict && !left.is_empty() {
+            return Err(format!("left out, which is a failure in CI: {}", left.join(", ")).into());
+        }
+        Ok(())
+    }
+}
