@@ -2,6 +2,7 @@
 
 mod page;
 mod point;
+mod power;
 mod proof;
 mod results;
 mod stepping;
@@ -30,6 +31,7 @@ const WORKERS: usize = 2;
 fn proofs() -> Vec<Box<dyn Proof>> {
     let mut proofs = stepping::proofs();
     proofs.extend(store::proofs());
+    proofs.extend(power::proofs());
     proofs
 }
 

@@ -66,11 +66,10 @@ impl Engine {
         let tree = Tree::open(&disk, Path::new(&target.root))?;
         let work = ensure_dirs(disk.as_ref(), Path::new(&target.work))?;
         let lock = lock(disk.as_ref(), (&work, &target.work), &state)?;
-        let (capabilities, unprobed) = match probed(&tree, &work, target.ephemeral) {
-            Err(error) if is_no_room(&error) => {
-                (Capabilities::least(&tree, &work, target.ephemeral)?, Some(error))
-            }
-            probed => (probed?, None),
+        let (capabilities, unprobed) = match probed(&tree, &work, target.ephemeral).map_err(no_room) {
+            Ok(capabilities) => (capabilities, None),
+            Err(Ok(error)) => (Capabilities::least(&tree, &work, target.ephemeral)?, Some(error)),
+            Err(Err(error)) => return Err(error.into()),
         };
         let state_dir = ensure_dirs(disk.as_ref(), Path::new(&state))?;
         let private = Mode::from_bits(0o700);
@@ -94,14 +93,13 @@ impl Engine {
             // Its way back needs no room, and nothing that could be tried: it was tried before it began.
             return Ok(Opened::Interrupted(Interrupted::new(site, open)?));
         }
-        if let Some(error) = unprobed {
-            return Err(error.into());
-        }
-        for dir in [&site.work, &site.state] {
-            ballast::load(site.disk(), dir)
-                .map_err(|source| OpenError::NoRoom { bytes: ballast::SIZE, source })?;
-        }
         cleanup::sweep(&site)?;
+        let missing = |source| OpenError::NoRoom { bytes: ballast::SIZE, source };
+        unprobed.map_or(Ok(()), |source| Err(missing(source)))?;
+        [&site.work, &site.state]
+            .into_iter()
+            .try_for_each(|dir| ballast::load(site.disk(), dir))
+            .map_err(missing)?;
         Ok(Opened::Ready(Self { site }))
     }
 }
@@ -210,23 +208,26 @@ fn ready(plan: &Plan, party: &mut Party<'_>) -> Result<(), EngineError> {
 /// open migration must go back on a full disk too.
 fn probed(tree: &Tree, work: &Dir, ephemeral: bool) -> Result<Capabilities, ProbeError> {
     let disk = tree.disk().as_ref();
-    match probe(tree, work, ephemeral) {
-        Err(error) if is_no_room(&error) => {
+    match probe(tree, work, ephemeral).map_err(no_room) {
+        Ok(capabilities) => Ok(capabilities),
+        Err(Err(error)) => Err(error),
+        Err(Ok(_)) => {
             let fault = |source| DiskError { doing: "release", path: ballast::NAME.into(), source };
             ballast::release(disk, work).and_then(|()| disk.sync_all(work)).map_err(fault)?;
             probe(tree, work, ephemeral)
         }
-        probed => probed,
     }
 }
 
-/// Whether a file system could not be probed because there is no room on it.
-fn is_no_room(error: &ProbeError) -> bool {
-    matches!(
-        error,
-        ProbeError::Disk(DiskError { source, .. }) | ProbeError::Lacks { source: Some(source), .. }
-            if ballast::is_no_room(source)
-    )
+/// What there was no room for, where that is why a file system could not be probed; else the error itself.
+fn no_room(error: ProbeError) -> Result<DiskError, ProbeError> {
+    match error {
+        ProbeError::Disk(error) if ballast::is_no_room(&error.source) => Ok(error),
+        ProbeError::Lacks { what, source: Some(source), .. } if ballast::is_no_room(&source) => {
+            Ok(DiskError { doing: what, path: "in the work directory".into(), source })
+        }
+        error => Err(error),
+    }
 }
 
 /// The kernel's id of this boot; empty where it tells none.

@@ -53,11 +53,17 @@ fn write_all(file: &mut File) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes empty files until not one more can be made.
+/// Makes small files until not one more can be made.
 fn inodes(folder: &Path, name: &str) -> io::Result<()> {
+    let mut bytes: &[u8] = &[b'z'; 1500];
     for number in 0..MOST {
         match File::create_new(folder.join(format!("{name}-{number}"))) {
-            Ok(_) => {}
+            // A few bytes lie in the metadata of some file systems, as long as there is such room.
+            Ok(mut file) => {
+                if file.write_all(bytes).is_err() {
+                    bytes = &[];
+                }
+            }
             Err(error) if is_full(&error) => break,
             Err(error) => return Err(error).context("fill", folder.display()),
         }

@@ -32,7 +32,9 @@ impl Mount {
     /// # Errors
     /// It cannot be mounted; the text is what `mount` says.
     pub fn disk(file: &Path, at: &Path, on: FileSystem, options: &[&str]) -> io::Result<Self> {
-        let options: Vec<_> = ["loop"].iter().chain(options).copied().collect();
+        // Two disks may begin as the same image and be mounted at once, which XFS takes for a mistake.
+        let own: &[&str] = if on == FileSystem::Xfs { &["loop", "nouuid"] } else { &["loop"] };
+        let options: Vec<_> = own.iter().chain(options).copied().collect();
         run(Command::new("mount").args(["-t", on.name(), "-o", &options.join(",")]).arg(file).arg(at))?;
         Ok(Self { at: at.to_owned(), mounted: true })
     }

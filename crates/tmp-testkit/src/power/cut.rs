@@ -16,7 +16,7 @@ impl Ground {
     /// A tool fails or a command cannot be started; what is wrong with the migration is no error.
     pub fn cut(&self, at: u64) -> io::Result<Verdict> {
         let mount = self.fresh()?;
-        let run = self.scene.run().run(Action::Kill(at))?;
+        let run = self.scene().run().run(Action::Kill(at))?;
         mount.cut_power()?;
         mount.unmount()?;
         let mount = match self.mount() {

@@ -33,7 +33,7 @@ impl Ground {
     pub fn flushes(&self) -> io::Result<u64> {
         let (disk, mount) = self.served()?;
         disk.take_log();
-        self.scene.run().run(Action::Count)?;
+        self.scene().run().run(Action::Count)?;
         let flushes = disk.take_log().flushes() as u64;
         mount.unmount()?;
         disk.stop()?;
@@ -47,7 +47,7 @@ impl Ground {
     pub fn fail(&self, fault: DiskFault) -> io::Result<FailedDisk> {
         let (disk, mount) = self.served()?;
         disk.fail(fault);
-        let run = self.scene.run().run(Action::Count)?;
+        let run = self.scene().run().run(Action::Count)?;
         let refused = disk.failed();
         mount.unmount()?;
         disk.stop()?;
@@ -78,7 +78,7 @@ impl Ground {
             return Ok(None);
         }
         let mount = self.fresh()?;
-        let run = self.scene.run().run(Action::Fail { at, errno: nix::libc::EIO, persistent: false })?;
+        let run = self.scene().run().run(Action::Fail { at, errno: nix::libc::EIO, persistent: false })?;
         mount.cut_power()?;
         mount.unmount()?;
         let mount = self.mount()?;
@@ -103,7 +103,7 @@ impl Ground {
     }
 
     fn is_of_sqlite(&self, file: &Path) -> bool {
-        self.scene.database().is_some_and(|database| {
+        self.scene().database().is_some_and(|database| {
             file.to_string_lossy().starts_with(&*database.to_string_lossy()) || Some(file) == database.parent()
         })
     }

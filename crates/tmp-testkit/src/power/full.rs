@@ -35,16 +35,21 @@ pub enum Shortage {
 }
 
 impl Ground {
-    /// Migrates with that shortage and lets it recover.
+    /// Migrates with that shortage and lets it recover. `None` where it was killed before it had a journal: then nothing was
+    /// begun that could be recovered.
     ///
     /// # Errors
     /// The file system cannot have that shortage, a tool fails or a command cannot be started; what is wrong with the
     /// migration is no error.
-    pub fn shorten(&self, shortage: Shortage) -> io::Result<Verdict> {
+    pub fn shorten(&self, shortage: Shortage) -> io::Result<Option<Verdict>> {
         let (at, mut mount) = (self.at(), self.fresh()?);
         let run = match shortage {
             Shortage::FullAfter(call) => {
-                let run = self.scene.run().run(Action::Kill(call))?;
+                let run = self.scene().run().run(Action::Kill(call))?;
+                if !self.has_begun() {
+                    mount.unmount()?;
+                    return Ok(None);
+                }
                 fill(&at)?;
                 run
             }
@@ -61,16 +66,22 @@ impl Ground {
         };
         let verdict = self.settle(Some(&run))?;
         mount.unmount()?;
-        Ok(verdict)
+        Ok(Some(verdict))
+    }
+
+    /// Whether a migration has a journal.
+    fn has_begun(&self) -> bool {
+        fs::read_dir(self.scene().copy().join("state/journal"))
+            .is_ok_and(|mut found| found.any(|found| found.is_ok_and(|found| found.path().join("journal").exists())))
     }
 
     fn after(&self, prepared: io::Result<()>) -> io::Result<StepOutcome> {
-        prepared.and_then(|()| self.scene.run().run(Action::Count))
+        prepared.and_then(|()| self.scene().run().run(Action::Count))
     }
 
     fn meanwhile(&self, call: u64, act: &(dyn Fn() -> io::Result<()> + Sync)) -> io::Result<StepOutcome> {
         let failed = Mutex::new(None);
-        let run = self.scene.run().run_meanwhile(call, &|| {
+        let run = self.scene().run().run_meanwhile(call, &|| {
             if let (Err(error), Ok(mut failed)) = (act(), failed.lock()) {
                 *failed = Some(error);
             }
@@ -83,7 +94,7 @@ impl Ground {
     }
 
     fn stop_writing(&self, mount: &Mount) -> io::Result<()> {
-        match self.place {
+        match self.place() {
             Place::Disk(FileSystem::Ext4) => mount.abort(),
             Place::Disk(FileSystem::Xfs) => mount.cut_power(),
             place => Err(io::Error::other(format!("{} cannot be made read-only under a writer", place.name()))),

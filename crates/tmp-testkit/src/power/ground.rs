@@ -3,13 +3,14 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use super::whole;
 use crate::{
     context::Context,
     device::{FileSystem, Image, Mount, ServedDisk},
-    matrix::{Package, Reference, Scene, State, Verdict, copy_tree},
+    matrix::{Package, Reference, Scene, Verdict, copy_tree},
     stepper::StepOutcome,
 };
 
@@ -24,12 +25,20 @@ pub enum Place {
 
 /// A reference package on a file system of its own, as it was before anything was migrated, again and again.
 ///
-/// It mounts, so it has to be used in [`crate::device::privately`], and by one thread at a time.
-#[derive(Debug)]
+/// It mounts, so it has to be used in [`crate::device::privately`], and by one thread at a time; a [`Ground::beside`]
+/// is for another thread.
+#[derive(Debug, Clone)]
 pub struct Ground {
-    pub(super) scene: Scene,
-    pub(super) reference: Reference,
-    pub(super) place: Place,
+    shared: Arc<Shared>,
+    /// The number of this one among those that share everything but the disk.
+    number: usize,
+}
+
+#[derive(Debug)]
+struct Shared {
+    scene: Scene,
+    reference: Reference,
+    place: Place,
     folder: PathBuf,
     base: Base,
     calls: Vec<&'static str>,
@@ -60,14 +69,13 @@ impl Ground {
     /// # Errors
     /// A tool is missing or fails, or as [`Scene::build`] and [`Reference::learn`].
     pub fn prepare(tmp: &Path, folder: &Path, package: Package, place: Place, options: &[&str]) -> io::Result<Self> {
-        let (disk, at) = (folder.join("disk"), folder.join("at"));
+        let (disk, at) = (folder.join("disk-0"), folder.join("at"));
         fs::create_dir_all(&at).context("make", at.display())?;
         if let Place::Disk(on) = place {
             on.format(&disk, on.small(), options)?;
         }
-        let mount = mount(place, folder)?;
+        let mount = mount(place, &disk, &at)?;
         let scene = Scene::build(tmp, &at, package)?;
-        scene.reset()?;
         let base = match place {
             Place::Disk(_) => {
                 mount.unmount()?;
@@ -80,64 +88,90 @@ impl Ground {
                 Base::Memory(kept)
             }
         };
-        let mount = lay(&base, place, folder)?;
-        let mut reference = Reference::learn(&scene)?;
-        reference.before = {
-            scene.reset()?;
-            State::of(&scene)?
-        };
+        let mount = lay(&base, place, &disk, &at)?;
+        let reference = Reference::learn(&scene)?;
+        scene.reset()?;
         let calls = scene.run().ending_with(package.ends_with())?;
         mount.unmount()?;
-        Ok(Self { scene, reference, place, folder: folder.to_owned(), base, calls })
+        let shared = Shared { scene, reference, place, folder: folder.to_owned(), base, calls };
+        let ground = Self { shared: Arc::new(shared), number: 0 };
+        ground.clear()?;
+        Ok(ground)
+    }
+
+    /// The same with a disk of its own. What lies there has the same paths, in another mount namespace.
+    #[must_use]
+    pub fn beside(&self, number: usize) -> Self {
+        Self { shared: Arc::clone(&self.shared), number }
     }
 
     /// The names of the calls of an undisturbed migration, in order.
     pub fn calls(&self) -> &[&'static str] {
-        &self.calls
+        &self.shared.calls
     }
 
     /// The place.
     pub fn place(&self) -> Place {
-        self.place
+        self.shared.place
+    }
+
+    /// Removes the disk; the next point gets a new one.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub fn clear(&self) -> io::Result<()> {
+        match fs::remove_file(self.disk()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn scene(&self) -> &Scene {
+        &self.shared.scene
+    }
+
+    fn disk(&self) -> PathBuf {
+        self.shared.folder.join(format!("disk-{}", self.number))
     }
 
     /// Where the file system is mounted.
     pub(super) fn at(&self) -> PathBuf {
-        self.folder.join("at")
+        self.shared.folder.join("at")
     }
 
     /// Mounts a file system as it was before anything was migrated.
     pub(super) fn fresh(&self) -> io::Result<Mount> {
-        lay(&self.base, self.place, &self.folder)
+        lay(&self.shared.base, self.place(), &self.disk(), &self.at())
     }
 
     /// Mounts the disk as it is.
     pub(super) fn mount(&self) -> io::Result<Mount> {
-        mount(self.place, &self.folder)
+        mount(self.place(), &self.disk(), &self.at())
     }
 
     /// Lays down the disk as it was before anything was migrated, without mounting it.
     pub(super) fn lay(&self) -> io::Result<fs::File> {
-        match &self.base {
-            Base::Disk(image) => image.lay(&self.folder.join("disk")),
+        match &self.shared.base {
+            Base::Disk(image) => image.lay(&self.disk()),
             Base::Memory(_) => Err(io::Error::other("memory is no disk")),
         }
     }
 
     /// The same, served and mounted from there.
     pub(super) fn served(&self) -> io::Result<(ServedDisk, Mount)> {
-        let Place::Disk(on) = self.place else { return Err(io::Error::other("memory is no disk")) };
-        let disk = ServedDisk::serve(self.lay()?, &self.folder.join("served"))?;
+        let Place::Disk(on) = self.place() else { return Err(io::Error::other("memory is no disk")) };
+        let folder = self.shared.folder.join(format!("served-{}", self.number));
+        let disk = ServedDisk::serve(self.lay()?, &folder)?;
         let mount = Mount::disk(&disk.file(), &self.at(), on, &[])?;
         Ok((disk, mount))
     }
 
     /// Judges what stands on the mounted file system: each path by itself, then two recoveries, one after the other.
     pub(super) fn settle(&self, run: Option<&StepOutcome>) -> io::Result<Verdict> {
-        let torn = whole::torn(&self.scene, &self.reference)?;
-        let first = self.scene.recovered()?;
-        let second = self.scene.recovered()?;
-        Ok(with(torn, self.reference.judge(run, &first, &second)))
+        let torn = whole::torn(self.scene(), &self.shared.reference)?;
+        let first = self.scene().recovered()?;
+        let second = self.scene().recovered()?;
+        Ok(with(torn, self.shared.reference.judge(run, &first, &second)))
     }
 }
 
@@ -153,22 +187,22 @@ pub(super) fn with(mut wrong: Vec<String>, verdict: Verdict) -> Verdict {
     }
 }
 
-fn mount(place: Place, folder: &Path) -> io::Result<Mount> {
+fn mount(place: Place, disk: &Path, at: &Path) -> io::Result<Mount> {
     match place {
-        Place::Disk(on) => Mount::disk(&folder.join("disk"), &folder.join("at"), on, &[]),
-        Place::Memory => Mount::memory(&folder.join("at"), "size=64m,nr_inodes=2000"),
+        Place::Disk(on) => Mount::disk(disk, at, on, &[]),
+        Place::Memory => Mount::memory(at, "size=64m,nr_inodes=2000"),
     }
 }
 
-fn lay(base: &Base, place: Place, folder: &Path) -> io::Result<Mount> {
+fn lay(base: &Base, place: Place, disk: &Path, at: &Path) -> io::Result<Mount> {
     match base {
         Base::Disk(image) => {
-            image.lay(&folder.join("disk"))?;
-            mount(place, folder)
+            image.lay(disk)?;
+            mount(place, disk, at)
         }
         Base::Memory(kept) => {
-            let mount = mount(place, folder)?;
-            copy_tree(&kept.join("."), &folder.join("at"))?;
+            let mount = mount(place, disk, at)?;
+            copy_tree(&kept.join("."), at)?;
             Ok(mount)
         }
     }

@@ -25,9 +25,9 @@ pub struct Recording {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Loss {
     /// After so many requests.
-    pub requests: usize,
-    /// The seed of what is lost and torn of that which was not flushed; without one all of it is there.
-    pub dice: Option<u64>,
+    pub requests: u64,
+    /// Which of the ways to lose what was not flushed; 0 loses nothing.
+    pub dice: u64,
 }
 
 impl Recording {
@@ -45,13 +45,10 @@ impl Recording {
     /// everything is flushed seeds make no difference and one loss stands for all.
     pub fn losses(&self, seeds: u64) -> Vec<Loss> {
         let mut losses = BTreeSet::new();
-        for requests in self.began..=self.requests() {
-            losses.insert(Loss { requests, dice: None });
-            let flushed = requests.checked_sub(1).and_then(|last| self.log.entries.get(last));
-            if flushed.is_some_and(|last| *last != LogEntry::Flush) {
-                let dice = (1..seeds).map(|seed| Some(seed << 32 | requests as u64));
-                losses.extend(dice.map(|dice| Loss { requests, dice }));
-            }
+        for at in self.began..=self.requests() {
+            let last = at.checked_sub(1).and_then(|last| self.log.entries.get(last));
+            let ways = if last.is_some_and(|last| *last != LogEntry::Flush) { seeds } else { 1 };
+            losses.extend((0..ways).map(|dice| Loss { requests: at as u64, dice }));
         }
         losses.into_iter().collect()
     }
@@ -65,9 +62,9 @@ impl Ground {
     pub fn record(&self) -> io::Result<Recording> {
         let (disk, mount) = self.served()?;
         let began = disk.requests();
-        let run = self.scene.run().run(Action::Count)?;
+        let run = self.scene().run().run(Action::Count)?;
         let ended = disk.requests();
-        if run.ended != Ended::Exited(self.scene.package().ends_with()) {
+        if run.ended != Ended::Exited(self.scene().package().ends_with()) {
             return Err(io::Error::other(run.told()));
         }
         mount.unmount()?;
@@ -76,19 +73,21 @@ impl Ground {
         Ok(Recording { log, run, began, ended })
     }
 
-    /// Mounts the disk that this loss of power left, and lets it recover. A success that was reported before must be
+    /// Mounts the disk that this loss of power left (the seed and the loss decide how), and lets it recover. A success that was reported before must be
     /// there.
     ///
     /// # Errors
     /// A tool fails or a command cannot be started; what is wrong with the migration is no error.
-    pub fn lose(&self, recording: &Recording, loss: Loss) -> io::Result<Verdict> {
-        let Place::Disk(on) = self.place else { return Err(io::Error::other("memory is no disk")) };
-        recording.log.replay(loss.requests, loss.dice, on, &self.lay()?)?;
+    pub fn lose(&self, recording: &Recording, loss: Loss, seed: u64) -> io::Result<Verdict> {
+        let Place::Disk(on) = self.place() else { return Err(io::Error::other("memory is no disk")) };
+        let requests = usize::try_from(loss.requests).map_err(io::Error::other)?;
+        let dice = (loss.dice > 0).then_some(seed << 48 ^ loss.dice << 32 ^ loss.requests);
+        recording.log.replay(requests, dice, on, &self.lay()?)?;
         let mount = match self.mount() {
             Ok(mount) => mount,
             Err(error) => return Ok(Verdict::Violation(vec![format!("unmountable: {error}")])),
         };
-        let run = Some(&recording.run).filter(|_| loss.requests >= recording.ended);
+        let run = Some(&recording.run).filter(|_| requests >= recording.ended);
         let verdict = self.settle(run)?;
         mount.unmount()?;
         Ok(verdict)
