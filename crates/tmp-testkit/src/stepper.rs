@@ -185,11 +185,19 @@ impl Stepper {
     ///
     /// # Errors
     /// As [`Stepper::run`].
-    pub fn run_meanwhile(&self, at: u64, meanwhile: &(dyn Fn() + std::marker::Sync)) -> io::Result<StepOutcome> {
+    pub fn run_meanwhile(
+        &self,
+        at: u64,
+        meanwhile: &(dyn Fn() + std::marker::Sync),
+    ) -> io::Result<StepOutcome> {
         self.run_apart(Action::Wait(at), meanwhile)
     }
 
-    fn run_apart(&self, action: Action, meanwhile: &(dyn Fn() + std::marker::Sync)) -> io::Result<StepOutcome> {
+    fn run_apart(
+        &self,
+        action: Action,
+        meanwhile: &(dyn Fn() + std::marker::Sync),
+    ) -> io::Result<StepOutcome> {
         // A tracer is a thread: with one of its own it can wait for all its tracees and for nobody else's.
         std::thread::scope(|scope| {
             let worker = scope.spawn(|| self.run_here(action, meanwhile));

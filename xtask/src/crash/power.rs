@@ -31,7 +31,8 @@ pub(super) fn proofs() -> Vec<Box<dyn Proof>> {
         Hurt::Quota => vec![btrfs],
     };
     let all = Hurt::ALL.into_iter().flat_map(|hurt| places(hurt).into_iter().map(move |place| (hurt, place)));
-    all.map(|(hurt, place)| Box::new(Hurting { hurt, place, ground: Mutex::default() }) as Box<dyn Proof>).collect()
+    all.map(|(hurt, place)| Box::new(Hurting { hurt, place, ground: Mutex::default() }) as Box<dyn Proof>)
+        .collect()
 }
 
 struct Hurting {
@@ -107,11 +108,17 @@ impl Bench for Site {
             }
             Hurt::Failing => {
                 let flushes = privately(|| self.ground.flushes())?;
-                (1..=flushes).flat_map(|flush| (0..hurt::FAULTS).map(move |fault| Point(vec![flush, fault]))).collect()
+                (1..=flushes)
+                    .flat_map(|flush| (0..hurt::FAULTS).map(move |fault| Point(vec![flush, fault])))
+                    .collect()
             }
             Hurt::Replay => {
                 let losses = self.recording.as_ref().map(|recording| recording.losses(hurt::SEEDS));
-                losses.unwrap_or_default().into_iter().map(|loss| Point(vec![loss.requests, loss.dice])).collect()
+                losses
+                    .unwrap_or_default()
+                    .into_iter()
+                    .map(|loss| Point(vec![loss.requests, loss.dice]))
+                    .collect()
             }
             Hurt::Room | Hurt::Quota => (0..64).map(|step| Point::from(step * 640)).collect(),
             Hurt::Inodes => (0..80).map(Point::from).collect(),

@@ -3,10 +3,7 @@
 use std::io;
 
 use super::Ground;
-use crate::{
-    matrix::Verdict,
-    stepper::Action,
-};
+use crate::{matrix::Verdict, stepper::Action};
 
 impl Ground {
     /// Kills `tmp run` before its call of this number (or lets it end, where there is none), cuts the power, mounts the

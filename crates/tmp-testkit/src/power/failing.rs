@@ -91,7 +91,10 @@ impl Ground {
     fn after_failed_sync(&self, run: &StepOutcome) -> Vec<String> {
         let mut wrong = Vec::new();
         let Some(failed) = run.syncs.iter().find(|sync| sync.errno != 0) else { return wrong };
-        if run.ended == Ended::Exited(0) && !run.stderr.contains(COMMITTED) && !self.is_of_sqlite(&failed.file) {
+        if run.ended == Ended::Exited(0)
+            && !run.stderr.contains(COMMITTED)
+            && !self.is_of_sqlite(&failed.file)
+        {
             wrong.push(format!("success after the sync of {} had failed", failed.file.display()));
         }
         for later in run.syncs.iter().filter(|sync| sync.call > failed.call) {
@@ -104,7 +107,8 @@ impl Ground {
 
     fn is_of_sqlite(&self, file: &Path) -> bool {
         self.scene().database().is_some_and(|database| {
-            file.to_string_lossy().starts_with(&*database.to_string_lossy()) || Some(file) == database.parent()
+            file.to_string_lossy().starts_with(&*database.to_string_lossy())
+                || Some(file) == database.parent()
         })
     }
 }

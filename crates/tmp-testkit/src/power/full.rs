@@ -71,8 +71,9 @@ impl Ground {
 
     /// Whether a migration has a journal.
     fn has_begun(&self) -> bool {
-        fs::read_dir(self.scene().copy().join("state/journal"))
-            .is_ok_and(|mut found| found.any(|found| found.is_ok_and(|found| found.path().join("journal").exists())))
+        fs::read_dir(self.scene().copy().join("state/journal")).is_ok_and(|mut found| {
+            found.any(|found| found.is_ok_and(|found| found.path().join("journal").exists()))
+        })
     }
 
     fn after(&self, prepared: io::Result<()>) -> io::Result<StepOutcome> {
@@ -97,7 +98,9 @@ impl Ground {
         match self.place() {
             Place::Disk(FileSystem::Ext4) => mount.abort(),
             Place::Disk(FileSystem::Xfs) => mount.cut_power(),
-            place => Err(io::Error::other(format!("{} cannot be made read-only under a writer", place.name()))),
+            place => {
+                Err(io::Error::other(format!("{} cannot be made read-only under a writer", place.name())))
+            }
         }
     }
 }
@@ -107,7 +110,8 @@ fn leave_space(at: &Path, bytes: u64) -> io::Result<()> {
     let found = rustix::fs::statvfs(at).context("look at", at.display())?;
     let taken = (found.f_bavail * found.f_frsize).saturating_sub(bytes).max(1);
     let file = File::create_new(at.join("taken")).context("take room on", at.display())?;
-    rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, taken).context("take room on", at.display())
+    rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, taken)
+        .context("take room on", at.display())
 }
 
 /// Leaves so many inodes.
@@ -126,7 +130,11 @@ fn set_quota(at: &Path, bytes: u64) -> io::Result<()> {
     let btrfs = |words: &[&str]| {
         let output = Command::new("btrfs").args(words).arg(at).output().context("start", "btrfs")?;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        if output.status.success() { Ok(()) } else { Err(io::Error::other(format!("btrfs {}: {said}", words.join(" ")))) }
+        if output.status.success() {
+            Ok(())
+        } else {
+            Err(io::Error::other(format!("btrfs {}: {said}", words.join(" "))))
+        }
     };
     let found = rustix::fs::statvfs(at).context("look at", at.display())?;
     let used = (found.f_blocks - found.f_bfree) * found.f_frsize;

@@ -68,7 +68,13 @@ impl Ground {
     ///
     /// # Errors
     /// A tool is missing or fails, or as [`Scene::build`] and [`Reference::learn`].
-    pub fn prepare(tmp: &Path, folder: &Path, package: Package, place: Place, options: &[&str]) -> io::Result<Self> {
+    pub fn prepare(
+        tmp: &Path,
+        folder: &Path,
+        package: Package,
+        place: Place,
+        options: &[&str],
+    ) -> io::Result<Self> {
         let (disk, at) = (folder.join("disk-0"), folder.join("at"));
         fs::create_dir_all(&at).context("make", at.display())?;
         if let Place::Disk(on) = place {

@@ -41,12 +41,7 @@ pub(super) type What<'a> = (Counting, Action, &'a dyn Fn());
 
 /// Seizes a child of this thread that is about to stop itself, lets it become its command and follows it to
 /// its end. Whatever it started is killed then. Writing to a file directly below `output` is not counted.
-pub(super) fn trace(
-    child: u32,
-    output: &Path,
-    what: What<'_>,
-    limit: Duration,
-) -> io::Result<Traced> {
+pub(super) fn trace(child: u32, output: &Path, what: What<'_>, limit: Duration) -> io::Result<Traced> {
     let root = Pid::from_raw(i32::try_from(child).map_err(io::Error::other)?);
     let (done, over) = mpsc::channel::<()>();
     let late = AtomicBool::new(false);
@@ -280,7 +275,8 @@ impl<'a> Tracer<'a> {
             sync.errno = match self.doomed.get(&task) {
                 Some(Doom::Fail(errno)) => *errno,
                 // The kernel returns an error as its number below zero.
-                _ => i32::try_from(ptrace::getregs(task)?.rax.cast_signed().saturating_neg()).unwrap_or_default(),
+                _ => i32::try_from(ptrace::getregs(task)?.rax.cast_signed().saturating_neg())
+                    .unwrap_or_default(),
             };
         }
         let Some(doom) = self.doomed.remove(&task) else { return Ok(()) };
