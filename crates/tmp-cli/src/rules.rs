@@ -253,8 +253,9 @@ pub(crate) static PLAN: &[&Rule] = &[
     },
     &Rule {
         id: "file-system",
-        title: "The root lies on a file system that may forget",
-        explanation: "Network file systems are refused. One that does not survive a power loss needs `ephemeral: true`.",
+        title: "Something that is migrated, or the state directory, lies on a file system that may forget",
+        explanation: "The root, the state directory and the database are looked at. Network file systems are refused. One \
+             that does not survive a power loss needs `ephemeral: true`.",
     },
     &Rule {
         id: "glob",

@@ -368,6 +368,22 @@ pub enum DatabaseError {
         /// Where it was written.
         differences: FingerprintDifferences,
     },
+    /// There is no room on its disk for what was asked, which did not happen. It may be asked again.
+    #[error("{doing}: there is no room on the disk of the database: {message}")]
+    NoRoom {
+        /// What was asked, and of which database or in which script.
+        doing: String,
+        /// What the database said.
+        message: String,
+    },
+    /// Its disk failed. What is durable is unknown: whoever opens it anew finds out.
+    #[error("{doing}: the disk of the database failed: {message}")]
+    Disk {
+        /// What was asked, and of which database or in which script.
+        doing: String,
+        /// What the database said.
+        message: String,
+    },
     /// Anything else the engine said.
     #[error("database {database}, {doing}: {message}")]
     Engine {

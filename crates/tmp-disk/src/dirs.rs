@@ -9,9 +9,12 @@ use std::{
 use tmp_core::Mode;
 
 use crate::{
-    disk::{At, Dir, Disk},
+    disk::{At, Dir, Disk, Stat},
     error::DiskError,
 };
+
+/// What group and others may not do with a directory that TMP relies on.
+const WRITE: u32 = 0o022;
 
 /// Makes the directory `name` in `parent`, or takes the one that is there, and opens it. It is durable on
 /// return. The mode of one that is there stays.
@@ -65,4 +68,35 @@ pub fn ensure_dirs(disk: &dyn Disk, path: &Path) -> Result<Dir, DiskError> {
         }
     }
     Err(DiskError::at("open the directory", path)(io::ErrorKind::NotFound.into()))
+}
+
+/// As [`ensure_dirs`], for a directory that TMP keeps what it relies on in: refused where somebody else than this
+/// process's user and root could change what lies there.
+///
+/// # Errors
+/// As of [`ensure_dirs`]; or the directory belongs to another user, or its mode lets others write.
+pub fn ensure_private_dir(disk: &dyn Disk, path: &Path) -> Result<Dir, DiskError> {
+    let dir = ensure_dirs(disk, path)?;
+    let stat =
+        disk.stat(At::itself(&dir)).and_then(|stat| stat.ok_or_else(|| io::ErrorKind::NotFound.into()));
+    let exposed = exposed(&stat.map_err(DiskError::at("look at", path))?);
+    match exposed {
+        None => Ok(dir),
+        Some(why) => {
+            Err(DiskError::at("rely on", path)(io::Error::new(io::ErrorKind::PermissionDenied, why)))
+        }
+    }
+}
+
+/// Why somebody else than this process's user and root could change what lies in a directory, if so.
+pub fn exposed(stat: &Stat) -> Option<String> {
+    let own = rustix::process::geteuid().as_raw();
+    if stat.uid != own && stat.uid != 0 {
+        return Some(format!(
+            "it belongs to user {}, who could change what lies there; chown it to {own}",
+            stat.uid
+        ));
+    }
+    let writable = stat.mode.bits() & WRITE != 0;
+    writable.then(|| format!("its mode {} lets others change what lies there; chmod go-w it", stat.mode))
 }

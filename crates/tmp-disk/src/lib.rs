@@ -38,7 +38,7 @@ pub use attributes::{attributes_of, set_attributes};
 pub use barrier::Barrier;
 pub use clock::SystemClock;
 pub use copy::copy_new;
-pub use dirs::{create_dir_durably, ensure_dirs};
+pub use dirs::{create_dir_durably, ensure_dirs, ensure_private_dir, exposed};
 pub use disk::{
     At, Dir, Disk, Durability, Extent, FileSystem, Identity, Lock, OpenFile, Rename, Right, Sharing, Stat,
 };
@@ -46,7 +46,7 @@ pub use error::DiskError;
 pub use fault::{Fault, FaultDisk};
 pub use observe::{Observed, ObservedContent, digest_of, observe};
 pub use owner::{OwnerError, resolve_owner};
-pub use probe::{Capabilities, ProbeError, probe};
+pub use probe::{Capabilities, ProbeError, keeps, probe};
 pub use reader::FileReader;
 pub use real::RealDisk;
 pub use remove::remove_tree;

@@ -18,7 +18,7 @@ use tmp_core::Mode;
 use self::operations::{Found, Lack, Operations};
 use crate::{
     dirs::create_dir_durably,
-    disk::{At, Dir, Durability, FileSystem},
+    disk::{At, Dir, Disk, Durability, FileSystem},
     error::DiskError,
     remove::remove_tree,
     tree::Tree,
@@ -110,8 +110,8 @@ pub enum ProbeError {
 /// The file system is refused; each variant says how to mend it.
 pub fn probe(tree: &Tree, work: &Dir, ephemeral: bool) -> Result<Capabilities, ProbeError> {
     let disk = &**tree.disk();
-    accept(tree, tree.root(), ephemeral)?;
-    let file_system = accept(tree, work, ephemeral)?;
+    keeps(disk, (tree.root(), tree.path()), ephemeral)?;
+    let file_system = keeps(disk, (work, tree.path()), ephemeral)?;
     let place = |dir| {
         let stat = disk.stat(At::itself(dir)).and_then(|stat| stat.ok_or_else(|| NotFound.into()));
         stat.map(|stat| (stat.mount, stat.device)).map_err(DiskError::at("look at", tree.path()))
@@ -135,11 +135,15 @@ pub fn probe(tree: &Tree, work: &Dir, ephemeral: bool) -> Result<Capabilities, P
     }
 }
 
-/// The file system of a directory, if its kind is one that keeps what it is given.
-fn accept(tree: &Tree, dir: &Dir, ephemeral: bool) -> Result<FileSystem, ProbeError> {
-    let found = tree.disk().file_system(dir);
-    let found = found.map_err(DiskError::at("ask about the file system of", tree.path()))?;
-    match refusal(&found, tree.path(), ephemeral) {
+/// The file system of a directory, if its kind is one that keeps what it is given: TMP relies on it for all that
+/// it writes. `ephemeral` allows one that a power loss empties.
+///
+/// # Errors
+/// [`ProbeError::Remote`], [`ProbeError::Ephemeral`], or it cannot be asked.
+pub fn keeps(disk: &dyn Disk, (dir, path): (&Dir, &Path), ephemeral: bool) -> Result<FileSystem, ProbeError> {
+    let found = disk.file_system(dir);
+    let found = found.map_err(DiskError::at("ask about the file system of", path))?;
+    match refusal(&found, path, ephemeral) {
         Some(refusal) => Err(refusal),
         None => Ok(found),
     }

@@ -137,6 +137,16 @@ impl Folder {
         }
     }
 
+    /// The root that the plan is for, though no journal confirms it.
+    pub(crate) fn root(&self, disk: &dyn Disk) -> Result<Utf8PathBuf, FolderError> {
+        let bytes = read_whole(disk, At::new(&self.dir, PLAN), LARGEST_PLAN)?;
+        let plan: Plan = serde_json::from_slice(&bytes).map_err(|error| FolderError::Plan {
+            migration: self.migration.clone(),
+            what: error.to_string(),
+        })?;
+        Ok(plan.target.root)
+    }
+
     /// The text of a script that was copied in, compared with its digest.
     pub(crate) fn script(&self, disk: &dyn Disk, script: &Script) -> Result<String, FolderError> {
         let fault = |what: &str| FolderError::Script {

@@ -34,9 +34,17 @@ pub struct Past {
     disk: Arc<dyn Disk>,
     state: Utf8PathBuf,
     traces: BTreeMap<MigrationId, Trace>,
-    unreadable: Vec<(MigrationId, HistoryError)>,
+    unreadable: Vec<Lost>,
     /// The migration that says what each database is.
     latest: BTreeMap<(Utf8PathBuf, DatabaseName), MigrationId>,
+}
+
+/// A migration whose journal cannot be relied on.
+struct Lost {
+    id: MigrationId,
+    /// The root it is at, where its plan tells.
+    root: Option<Utf8PathBuf>,
+    error: HistoryError,
 }
 
 impl fmt::Debug for Past {
@@ -72,18 +80,19 @@ impl Past {
         let mut migrations = self.traces.values().map(|trace| trace.summary.clone()).collect::<Vec<_>>();
         mark_reversed(&mut migrations);
         let unreadable = self.unreadable.iter();
-        let unreadable =
-            unreadable.map(|(id, error)| Unreadable { id: id.clone(), why: crate::text(error) }).collect();
+        let unreadable = unreadable
+            .map(|lost| Unreadable { id: lost.id.clone(), why: crate::text(&lost.error) })
+            .collect();
         Ok(History { migrations, unreadable })
     }
 
     /// What TMP last left at the target with this root.
     ///
     /// # Errors
-    /// A journal cannot be read: then what was left is not known.
+    /// A journal of this root cannot be read: then what was left is not known.
     pub fn left(&mut self, root: &Utf8Path) -> Result<Left, HistoryError> {
         let accepted = accepted::read(self.disk.as_ref(), &self.state, root)?;
-        Ok(Left::of(self.traces()?, accepted, root))
+        Ok(Left::of(self.traces(root)?, accepted, root))
     }
 
     /// The migrations that have to be reversed so that each of `migrations` can be: those at the target with
@@ -91,14 +100,14 @@ impl Past {
     /// first.
     ///
     /// # Errors
-    /// One of them is not there, or a journal cannot be read.
+    /// One of them is not there, or a journal of this root cannot be read.
     pub fn reversal_order(
         &mut self,
         root: &Utf8Path,
         migrations: &[MigrationId],
     ) -> Result<Vec<Standing>, HistoryError> {
         let mut standing: Vec<&Trace> = Vec::new();
-        for trace in self.traces()?.filter(|trace| trace.root == *root && trace.is_committed()) {
+        for trace in self.traces(root)?.filter(|trace| trace.root == *root && trace.is_committed()) {
             match &trace.summary.reverses {
                 Some(reversed) => standing.retain(|earlier| earlier.id() != reversed),
                 None => standing.push(trace),
@@ -121,7 +130,7 @@ impl Past {
     /// the order of ids is the order of migrations.
     pub(crate) fn next_id(&self, now: OffsetDateTime) -> MigrationId {
         let id = new_id(now);
-        let unreadable = self.unreadable.iter().map(|(id, _)| id);
+        let unreadable = self.unreadable.iter().map(|lost| &lost.id);
         let last = self.traces.keys().chain(unreadable).max();
         last.filter(|last| **last >= id).map_or(id, id_after)
     }
@@ -152,14 +161,14 @@ impl Past {
         planner::backward(workplace, self, request, databases)
     }
 
-    /// Every migration, oldest first.
-    fn traces(&mut self) -> Result<impl Iterator<Item = &Trace>, HistoryError> {
+    /// Every migration, oldest first, unless one is lost that is or may be of this root.
+    fn traces(&mut self, root: &Utf8Path) -> Result<impl Iterator<Item = &Trace>, HistoryError> {
         self.refresh()?;
-        if self.unreadable.is_empty() {
-            return Ok(self.traces.values());
+        let of_here = |lost: &Lost| lost.root.as_deref().is_none_or(|other| other == root);
+        match self.unreadable.iter().position(of_here) {
+            None => Ok(self.traces.values()),
+            Some(lost) => Err(self.unreadable.swap_remove(lost).error),
         }
-        let (_, error) = self.unreadable.swap_remove(0);
-        Err(error)
     }
 
     /// Reads what is new, and again what was not over.
@@ -179,7 +188,11 @@ impl Past {
             }
             match self.read(&journals, id) {
                 Ok(trace) => self.insert(trace),
-                Err(error) => self.unreadable.push((id.clone(), error)),
+                Err(error) => {
+                    let folder = Folder::open(self.disk.as_ref(), (&journals, &self.state), id).ok();
+                    let root = folder.and_then(|folder| folder.root(self.disk.as_ref()).ok());
+                    self.unreadable.push(Lost { id: id.clone(), root, error });
+                }
             }
         }
         Ok(())

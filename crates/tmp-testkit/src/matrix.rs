@@ -61,8 +61,6 @@ pub struct Tried {
     /// Whether the recovery that settled it took it back because a step after the commit point had been
     /// begun and had not ended: no such step is run twice.
     pub step_interrupted: bool,
-    /// Whether `tmp run` tried again for ever what was interrupted for ever, and had to be killed.
-    pub stuck: bool,
     /// Where it ended.
     pub verdict: Verdict,
 }
@@ -98,8 +96,7 @@ impl Matrix {
     ///
     /// # Errors
     /// The migration fails, or three of them do not make equally many calls (of those that change something: the
-    /// same ones). Where the package looks through the processes of the machine, only calls that change something
-    /// are compared.
+    /// same ones). Where [`Package::looks_by_chance`], only calls that change something are compared.
     pub fn calls(&self, counting: Counting) -> io::Result<Vec<&'static str>> {
         let run = || {
             self.scene.reset()?;
@@ -108,7 +105,7 @@ impl Matrix {
         let (first, second, third) = (run()?, run()?, run()?);
         let counts = [first.len(), second.len(), third.len()];
         let same = counts == [first.len(); 3];
-        if self.scene.package().looks_at_processes() && counting != Counting::Changing {
+        if self.scene.package().looks_by_chance() && counting != Counting::Changing {
             return Ok(first);
         }
         if same && (counting != Counting::Changing || first == second && first == third) {
@@ -130,6 +127,9 @@ impl Matrix {
         let stuck = run.ended == Ended::Stuck && is_endless(fault.action);
         if matches!(run.ended, Ended::Stuck | Ended::Late) && !stuck {
             wrong.push(format!("the migration did not end: {}", run.told()));
+        }
+        if run.ended == Ended::Exited(12) && !matches!(fault.action, Action::Fail { persistent: true, .. }) {
+            wrong.push(format!("in doubt, though the disk answered again: {}", run.told()));
         }
         if matches!(run.ended, Ended::Exited(0 | 10)) {
             wrong.extend(complaints(self.reference.judge_end(&run, &State::of(&self.scene)?)));
@@ -158,7 +158,6 @@ impl Matrix {
             killed,
             recovery_calls: calls.len() as u64,
             step_interrupted: stdout.lines().any(|line| line.trim_end().ends_with("was interrupted")),
-            stuck,
             verdict,
         })
     }

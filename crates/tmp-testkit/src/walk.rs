@@ -198,6 +198,18 @@ impl TreeFingerprint {
         copy
     }
 
+    /// The same tree, where each file has as many names, here and elsewhere, as in the other tree.
+    #[must_use = "the fingerprint itself stays as it is"]
+    pub fn with_link_counts_of(&self, other: &Self) -> Self {
+        let mut copy = self.clone();
+        for (path, entry) in &mut copy.entries {
+            if let Some(known) = other.entries.get(path) {
+                entry.links = known.links;
+            }
+        }
+        copy
+    }
+
     /// The paths whose entries are not the same in both, those that only one has among them.
     pub fn differing_paths(&self, other: &Self) -> Vec<Vec<u8>> {
         let paths: std::collections::BTreeSet<_> = self.entries.keys().chain(other.entries.keys()).collect();

@@ -114,7 +114,11 @@ impl Bench for Steps<'_> {
             Verdict::After => End::After,
             _ => End::Before,
         };
-        let note = tried.stuck.then_some("tried again until they were stopped (EINTR from then on)");
+        let note = match tried.ended {
+            Ended::Stuck => Some("tried again until they were stopped (EINTR from then on)"),
+            Ended::Exited(12) => Some("ended in doubt while the error lasted; recovery settled them"),
+            _ => None,
+        };
         Ok(Came { what, end, note })
     }
 }

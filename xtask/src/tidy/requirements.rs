@@ -1,10 +1,14 @@
-//! docs/requirements.md names every requirement and guarantee, and tests that exist.
+//! docs/requirements.md names every requirement and guarantee, and tests that exist; so do the other pages
+//! that name tests.
 
 use std::collections::BTreeMap;
 
 use super::{TextFile, find};
 
 const PAGE: &str = "docs/requirements.md";
+
+/// Other pages that name tests.
+const OTHERS: [&str; 2] = ["docs/track-record.md", "SECURITY.md"];
 
 /// The ids: a prefix and the highest number.
 const IDS: [(&str, u32); 10] = [
@@ -33,7 +37,22 @@ pub(super) fn check(files: &[TextFile]) -> Vec<String> {
             Some((what, proof)) => wrong.extend(proof_of(files, &id, what, proof)),
         }
     }
+    for page in OTHERS {
+        let names = names(find(files, page).unwrap_or_default());
+        wrong.extend(names.filter_map(|test| missing(files, test)).map(|what| format!("{page}: {what}")));
+    }
     wrong
+}
+
+/// The tests that a text names, in back quotes.
+fn names(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2).filter(|name| name.contains(".rs::"))
+}
+
+fn missing(files: &[TextFile], test: &str) -> Option<String> {
+    let (path, name) = test.rsplit_once("::").unwrap_or((test, ""));
+    let exists = find(files, path).is_some_and(|text| text.contains(&format!("fn {name}(")));
+    (!exists).then(|| format!("there is no test {test}"))
 }
 
 fn row(line: &str) -> Option<(&str, (&str, &str))> {
@@ -46,17 +65,13 @@ fn proof_of(files: &[TextFile], id: &str, what: &str, proof: &str) -> Vec<String
     if what.is_empty() {
         wrong.push(format!("{PAGE}: {id} is not described"));
     }
-    let tests: Vec<_> = proof.split('`').skip(1).step_by(2).filter(|name| name.contains("::")).collect();
+    let tests: Vec<_> = names(proof).collect();
     if tests.is_empty() && !proof.starts_with("open") {
         wrong.push(format!("{PAGE}: {id} names no test and does not start with open"));
     }
-    for test in tests {
-        let (path, name) = test.rsplit_once("::").unwrap_or((test, ""));
-        let exists = find(files, path).is_some_and(|text| text.contains(&format!("fn {name}(")));
-        if !exists {
-            wrong.push(format!("{PAGE}: {id}: there is no test {test}"));
-        }
-    }
+    wrong.extend(
+        tests.iter().filter_map(|test| missing(files, test)).map(|what| format!("{PAGE}: {id}: {what}")),
+    );
     wrong
 }
 
@@ -70,6 +85,7 @@ mod tests {
         let files = [
             TextFile { path: PAGE.into(), text: page.into() },
             TextFile { path: "a.rs".into(), text: "fn works() {}\n".into() },
+            TextFile { path: "SECURITY.md".into(), text: "| a | `a.rs::works`, `a.rs::gone` |\n".into() },
         ];
         let wrong = check(&files);
         let about = |id: &str| {
@@ -83,6 +99,7 @@ mod tests {
             (0, 1, 1, 1, 1),
             "{wrong:?}"
         );
+        assert!(wrong.contains(&"SECURITY.md: there is no test a.rs::gone".to_owned()), "{wrong:?}");
         assert!(wrong.contains(&"docs/requirements.md: G32 has no row".to_owned()));
         assert!(wrong.contains(&"docs/requirements.md: IN-2: there is no test a.rs::lost".to_owned()));
     }

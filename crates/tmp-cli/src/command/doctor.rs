@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, ffi::OsStr, path::Path};
 use camino::Utf8Path;
 use serde::Serialize;
 use tmp_core::plan::Switch;
-use tmp_disk::{At, Dir, Disk, Durability, Tree, probe};
+use tmp_disk::{At, Dir, Disk, Durability, Tree, exposed, probe};
 use tmp_migrate::{History, MigrationSummary, Utility, rehearse::leftovers};
 
 use crate::{
@@ -62,7 +62,9 @@ pub(crate) fn run(globals: &Globals, out: &mut Output) -> Result<Exit, Failure> 
     let disk = opening::disk();
     let mut doctor = Examination { findings: Vec::new() };
     doctor.ok("configuration", config.file.value.to_string());
-    doctor.room("state directory", disk.as_ref(), &config.state.value);
+    let ephemeral = !config.sites.is_empty() && config.sites.iter().all(|site| site.ephemeral);
+    doctor.place("state directory", disk.as_ref(), &config.state.value, ephemeral);
+    doctor.private("state directory", disk.as_ref(), &config.state.value);
     let all = match journals::readable(&config) {
         Ok(all) => all,
         Err(failure) => {
@@ -111,16 +113,34 @@ impl Examination {
         self.push(Level::Fault, about, text);
     }
 
-    /// Free space at a directory, or at the nearest above it that is there.
-    fn room(&mut self, about: &str, disk: &dyn Disk, path: &Utf8Path) {
-        let there = path.exists();
+    /// The file system of a directory, or of the nearest above it that is there, and what is free on it.
+    fn place(&mut self, about: &str, disk: &dyn Disk, path: &Utf8Path, ephemeral: bool) {
+        let made = if path.exists() { "" } else { " (made at the first migration)" };
         match nearest(disk, path).and_then(|dir| disk.file_system(&dir)) {
             Ok(system) => {
-                let made = if there { "" } else { " (made at the first migration)" };
-                self.ok(
-                    about,
-                    format!("{path}{made}; {}, {} free", system.name, render::bytes(system.free_bytes)),
-                );
+                let text =
+                    format!("{path}{made}; {}, {} free", system.name, render::bytes(system.free_bytes));
+                match system.durability {
+                    Durability::Local => self.ok(about, text),
+                    Durability::Ephemeral if ephemeral => {
+                        self.warn(about, text + "; forgets on power loss, as configured");
+                    }
+                    Durability::Ephemeral => self.fault(about, text + "; forgets on power loss"),
+                    Durability::Remote => self.fault(about, text + "; not a local disk"),
+                }
+            }
+            Err(error) => self.fault(about, format!("{path}: {error}")),
+        }
+    }
+
+    /// Whether others could change what TMP keeps in a directory.
+    fn private(&mut self, about: &str, disk: &dyn Disk, path: &Utf8Path) {
+        let Ok(dir) = disk.open_root(path.as_std_path()) else { return };
+        match disk.stat(At::itself(&dir)) {
+            Ok(stat) => {
+                if let Some(why) = stat.as_ref().and_then(exposed) {
+                    self.fault(about, format!("{path}: {why}"));
+                }
             }
             Err(error) => self.fault(about, format!("{path}: {error}")),
         }
@@ -152,6 +172,9 @@ impl Examination {
                 Err(error) => self.fault(&about, error.to_string()),
             }
             database.release();
+            if let Some(folder) = database.files().first().and_then(|file| file.parent()) {
+                self.place(&about, disk.as_ref(), folder, site.ephemeral);
+            }
         }
     }
 
@@ -173,21 +196,8 @@ impl Examination {
             }
             Err(error) => self.fault(&about, format!("the work directory {}: {error}", site.work)),
         }
-        match disk.file_system(tree.root()) {
-            Ok(system) => {
-                let text =
-                    format!("{}; {}, {} free", site.root, system.name, render::bytes(system.free_bytes));
-                match system.durability {
-                    Durability::Local => self.ok(&about, text),
-                    Durability::Ephemeral if site.ephemeral => {
-                        self.warn(&about, text + "; forgets on power loss, as configured");
-                    }
-                    Durability::Ephemeral => self.fault(&about, text + "; forgets on power loss"),
-                    Durability::Remote => self.fault(&about, text + "; not a local disk"),
-                }
-            }
-            Err(error) => self.fault(&about, format!("{}: {error}", site.root)),
-        }
+        self.place(&about, disk, &site.root, site.ephemeral);
+        self.private(&about, disk, &site.work);
         match disk.open_root(Path::new(&site.work)) {
             Ok(work) if settled => {
                 self.probe(&about, tree, &work, site);

@@ -171,3 +171,22 @@ fn a_failed_rollback_blocks_until_a_person_resolves_it() {
     assert!(place.ends(0, &["status"]).out.contains("resolved"));
     place.ends(0, &["doctor"]);
 }
+
+#[test]
+fn a_lost_archive_can_be_accepted() {
+    let place = Place::billing();
+    place.write("fee/files/bin/fee", "#!/bin/sh\nrm -rf ../state/archive\nexit 1\n");
+    let file = place.package("fee");
+    // What the check is confined to may not reach the archive: then somebody else does.
+    let ended = place.ends(12, &run(&file));
+    assert!(ended.out.contains("snapshot"), "{}", ended.out);
+    assert!(place.ends(12, &["recover"]).out.contains("snapshot"));
+    let site = "billing/model/model-1";
+    let resolve = ["resolve", "model-1", "--reason", "the archive is lost", "--confirm", site];
+    let refused = place.ends(11, &resolve);
+    assert!(refused.err.contains("snapshot"), "{}", refused.err);
+    let accepted: Vec<&str> = resolve.iter().copied().chain(["--accept-differences"]).collect();
+    assert!(place.ends(0, &accepted).out.starts_with("resolved"));
+    place.ends(0, &["doctor"]);
+    assert!(place.ends(0, &["recover"]).out.contains("nothing to recover"));
+}

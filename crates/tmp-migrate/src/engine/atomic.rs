@@ -14,7 +14,7 @@ use tmp_core::{
 use tmp_disk::{At, Dir, DiskError};
 
 use super::{
-    error::Trouble,
+    error::{EngineError, Trouble},
     run::Run,
     sight::{self, Sight},
     site::TREE,
@@ -186,6 +186,10 @@ impl Run<'_, '_> {
             database.release();
             return Ok(());
         };
+        if matches!(error, DatabaseError::Disk { .. }) {
+            // It may be a sync that failed: whoever starts anew from the disk finds out what it says.
+            return Err(EngineError::DatabaseDisk { source: error }.into());
+        }
         match database.settle(marker) {
             Ok(Settled::Committed) => {
                 database.release();

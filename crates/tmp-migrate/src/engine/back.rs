@@ -112,7 +112,9 @@ impl Run<'_, '_> {
         }
         let scripts = self.rollback_scripts()?;
         let failures = self.undo_steps()?;
-        let database = self.undo_database(scripts.as_deref())?;
+        let database = self
+            .with_all_room(|run| run.undo_database(scripts.as_deref()))
+            .map_err(|stuck| stuck.after(&failures))?;
         self.taken_back.extend(database.is_some().then_some("the database"));
         if let Some(prepared) = self.moved() {
             self.switch_back(&prepared)?;
@@ -180,8 +182,10 @@ impl Run<'_, '_> {
                 let Some(database) = self.database().map_err(Stuck::InDoubt)? else { return Ok(None) };
                 match database.undo(&undo) {
                     Ok(undone) => return Ok(Some(undone.into())),
-                    Err(error) if cannot_be_asked(&error) => return Err(Stuck::InDoubt(crate::text(&error))),
-                    Err(error) => crate::text(&error),
+                    Err(error) => match of_environment(error) {
+                        Ok(stuck) => return Err(stuck),
+                        Err(error) => crate::text(&error),
+                    },
                 }
             }
         };
@@ -211,15 +215,10 @@ impl Run<'_, '_> {
         let restored = database.restore_from(Path::new(&copy), marker, committed);
         remove_tree(self.disk(), at)?;
         restored.map_err(|error| {
-            if cannot_be_asked(&error) {
-                Stuck::InDoubt(crate::text(&error))
-            } else {
-                let text = crate::text(&error);
-                Stuck::Failed {
-                    failure: format!("the database cannot go back: {scripts_failed}; {text}"),
-                    intact: "the database keeps the new schema and the modules stay the new ones".to_owned(),
-                }
-            }
+            of_environment(error).unwrap_or_else(|error| Stuck::Failed {
+                failure: format!("the database cannot go back: {scripts_failed}; {}", crate::text(&error)),
+                intact: "the database keeps the new schema and the modules stay the new ones".to_owned(),
+            })
         })
     }
 
@@ -291,10 +290,22 @@ impl Run<'_, '_> {
         let Some(database) = self.database().map_err(Stuck::InDoubt)? else {
             return Err(Stuck::InDoubt("the plan names no database".into()));
         };
-        database.settle(&marker).map_err(|error| Stuck::InDoubt(crate::text(&error)))
+        database.settle(&marker).map_err(|error| {
+            of_environment(error).unwrap_or_else(|error| Stuck::InDoubt(crate::text(&error)))
+        })
     }
 }
 
-fn cannot_be_asked(error: &DatabaseError) -> bool {
-    matches!(error, DatabaseError::Unreachable { .. } | DatabaseError::Busy { .. })
+/// What an error that says nothing of the way back itself means for it: the database cannot be asked now, or
+/// its disk fails. Any other is handed back.
+pub(super) fn of_environment(error: DatabaseError) -> Result<Stuck, DatabaseError> {
+    match error {
+        DatabaseError::Unreachable { .. } | DatabaseError::Busy { .. } => {
+            Ok(Stuck::InDoubt(crate::text(&error)))
+        }
+        source @ (DatabaseError::NoRoom { .. } | DatabaseError::Disk { .. }) => {
+            Ok(Stuck::Stop(EngineError::DatabaseDisk { source }))
+        }
+        other => Err(other),
+    }
 }

@@ -8,6 +8,8 @@ use std::io;
 use tmp_core::Mode;
 use tmp_disk::{At, Dir, Disk, DiskError};
 
+use super::{error::Stuck, run::Run};
+
 /// The file's name in a work directory or state directory.
 pub(super) const NAME: &str = "ballast";
 
@@ -45,6 +47,27 @@ pub(super) fn release(disk: &dyn Disk, dir: &Dir) -> io::Result<()> {
 /// Whether an error says that there is no room.
 pub(super) fn is_no_room(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+impl Run<'_, '_> {
+    /// Does something of the way back; when there is no room for it, gives both ballasts up, because a database
+    /// may lie beside either, and does it again.
+    pub(super) fn with_all_room<T>(
+        &mut self,
+        mut work: impl FnMut(&mut Self) -> Result<T, Stuck>,
+    ) -> Result<T, Stuck> {
+        match work(self) {
+            Err(stuck) if stuck.is_no_room() => {
+                for dir in [&self.site.work, &self.site.state] {
+                    release(self.disk(), dir)
+                        .and_then(|()| self.disk().sync_all(dir))
+                        .map_err(DiskError::at("release", NAME))?;
+                }
+                work(self)
+            }
+            done => done,
+        }
+    }
 }
 
 /// Does something of the way back; when there is no room for it, gives the ballast up and does it

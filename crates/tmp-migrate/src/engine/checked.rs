@@ -16,7 +16,7 @@ use tmp_core::{
 use tmp_disk::{DiskError, Observed, ObservedContent, observe};
 
 use super::{
-    error::{Trouble, mismatch},
+    error::{Stuck, Trouble, mismatch},
     run::Run,
     steps::ExportedObject,
 };
@@ -93,7 +93,7 @@ impl Run<'_, '_> {
             StepWork::PostImage => self.post_image(),
             StepWork::Sql { index } => {
                 let change = enhancement.sql.get(*index).ok_or("no such SQL change")?;
-                return self.run_alone(&change.apply);
+                return self.run_alone(&change.apply).map_err(Stuck::into_text);
             }
             StepWork::ControlObject { index, commands } => {
                 let object = enhancement.control_objects.get(*index).ok_or("no such control object")?;

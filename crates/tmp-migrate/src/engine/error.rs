@@ -4,6 +4,7 @@ use tmp_archive::ArchiveError;
 use tmp_core::{Digest, MigrationId, database::DatabaseError};
 use tmp_disk::{DiskError, ProbeError};
 
+use super::ballast::is_no_room;
 use crate::{folder::FolderError, journal::JournalError};
 
 /// An engine cannot be opened. The target was not touched.
@@ -96,6 +97,19 @@ pub enum EngineError {
         /// What the disk said.
         source: DiskError,
     },
+    /// The work directory could not be emptied after a migration that is over otherwise. No other begins
+    /// before it is.
+    #[error("the work directory still holds what migration {migration} left there")]
+    NotCleanedUp {
+        /// The migration.
+        migration: MigrationId,
+    },
+    /// The disk under a database failed, or has no room for the way back.
+    #[error("a database's disk does not do what the migration needs; recover when it does again")]
+    DatabaseDisk {
+        /// What the database said.
+        source: DatabaseError,
+    },
     /// The migration's folder cannot be read.
     #[error(transparent)]
     Folder(#[from] FolderError),
@@ -179,6 +193,46 @@ pub(super) enum Stuck {
     Stop(EngineError),
 }
 
+impl Stuck {
+    /// Whether there was no room for it on a disk.
+    pub(super) fn is_no_room(&self) -> bool {
+        match self {
+            Self::Stop(EngineError::UndoInterrupted { source }) => is_no_room(&source.source),
+            Self::Stop(EngineError::DatabaseDisk { source }) => {
+                matches!(source, DatabaseError::NoRoom { .. })
+            }
+            _ => false,
+        }
+    }
+
+    /// What it says, for the direction in which nothing is stuck yet.
+    pub(super) fn into_text(self) -> String {
+        match self {
+            Self::Failed { failure: text, .. } | Self::InDoubt(text) => text,
+            Self::Stop(error) => crate::text(&error),
+        }
+    }
+
+    /// The same after steps that could not be undone: whoever is told of the one is told of the others.
+    pub(super) fn after(self, failures: &[String]) -> Self {
+        let with = |text: String| {
+            failures.iter().cloned().chain(std::iter::once(text)).collect::<Vec<_>>().join("; ")
+        };
+        match self {
+            Self::Failed { failure, intact } => Self::Failed { failure: with(failure), intact },
+            Self::InDoubt(missing) => Self::InDoubt(with(missing)),
+            stop @ Self::Stop(_) => stop,
+        }
+    }
+}
+
+/// What could not be undone.
+impl From<String> for Stuck {
+    fn from(failure: String) -> Self {
+        Self::Failed { failure, intact: String::new() }
+    }
+}
+
 impl From<EngineError> for Stuck {
     fn from(error: EngineError) -> Self {
         Self::Stop(error)
@@ -203,9 +257,10 @@ impl From<FolderError> for Stuck {
     }
 }
 
+/// Without its archive nothing proves that the target is as it was.
 impl From<ArchiveError> for Stuck {
     fn from(error: ArchiveError) -> Self {
-        Self::Stop(error.into())
+        Self::InDoubt(crate::text(&error))
     }
 }
 

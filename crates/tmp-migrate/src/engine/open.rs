@@ -9,8 +9,8 @@ use tmp_core::{
     outcome::Outcome, plan::Plan,
 };
 use tmp_disk::{
-    At, Capabilities, Dir, Disk, DiskError, Lock, ProbeError, Tree, create_dir_durably, ensure_dirs, probe,
-    read_whole,
+    At, Capabilities, Dir, Disk, DiskError, Lock, ProbeError, Tree, create_dir_durably, ensure_private_dir,
+    keeps, probe, read_whole,
 };
 
 use super::{
@@ -64,14 +64,15 @@ impl Engine {
         let (journals_path, archive_path) = (workplace.journals(), workplace.archive());
         let Workplace { target, state, disk, clock } = workplace;
         let tree = Tree::open(&disk, Path::new(&target.root))?;
-        let work = ensure_dirs(disk.as_ref(), Path::new(&target.work))?;
+        let work = ensure_private_dir(disk.as_ref(), Path::new(&target.work))?;
         let lock = lock(disk.as_ref(), (&work, &target.work), &state)?;
         let (capabilities, unprobed) = match probed(&tree, &work, target.ephemeral).map_err(no_room) {
             Ok(capabilities) => (capabilities, None),
             Err(Ok(error)) => (Capabilities::least(&tree, &work, target.ephemeral)?, Some(error)),
             Err(Err(error)) => return Err(error.into()),
         };
-        let state_dir = ensure_dirs(disk.as_ref(), Path::new(&state))?;
+        let state_dir = ensure_private_dir(disk.as_ref(), Path::new(&state))?;
+        keeps(disk.as_ref(), (&state_dir, Path::new(&state)), target.ephemeral)?;
         let private = Mode::from_bits(0o700);
         let journals = create_dir_durably(disk.as_ref(), &state_dir, "journal", private)?;
         let store = DirectoryStore::open(&disk, Path::new(&archive_path))?;
@@ -128,7 +129,7 @@ impl Engine {
     ///
     /// # Errors
     /// The migration never began ([`EngineError::NotBegun`], [`EngineError::NotReady`],
-    /// [`EngineError::OtherTarget`], [`EngineError::Outdated`]), or the engine could not go on: drop it, open again in a new process, and recover.
+    /// [`EngineError::OtherTarget`], [`EngineError::Outdated`], [`EngineError::NotCleanedUp`]), or the engine could not go on: drop it, open again in a new process, and recover.
     pub fn migrate(
         &mut self,
         plan: &Plan,
@@ -145,6 +146,9 @@ impl Engine {
         }
         let began = site.clock().elapsed();
         let not_begun = |error| EngineError::NotBegun { source: FolderError::Disk(error) };
+        if let Some(migration) = cleanup::staged(site).map_err(not_begun)?.into_iter().next() {
+            return Err(EngineError::NotCleanedUp { migration });
+        }
         let home = Home::of(site.disk(), plan).map_err(not_begun)?;
         let tree = site.tree_now(home.as_ref()).map_err(not_begun)?;
         if home.is_some() && !site.capabilities.exchange {
@@ -261,12 +265,22 @@ fn open_migration(site: &Site) -> Result<Option<Replayed>, OpenError> {
 fn newest(site: &Site) -> Result<Option<Replayed>, OpenError> {
     let ids = folder::migrations(site.disk(), &site.journals)?;
     for id in ids.iter().rev() {
-        let replayed = replay(site, id)?;
-        if is_ours(site, &replayed.records) {
-            return Ok(Some(replayed));
+        match replay(site, id) {
+            Ok(replayed) if is_ours(site, &replayed.records) => return Ok(Some(replayed)),
+            Ok(_) => {}
+            // Damage at another root is that root's to be told of.
+            Err(_) if is_of_another(site, id) => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(None)
+}
+
+/// Whether the plan of a migration whose journal cannot be relied on is for another root. Where that cannot be
+/// read either, it is not known.
+fn is_of_another(site: &Site, id: &MigrationId) -> bool {
+    let folder = Folder::open(site.disk(), (&site.journals, &site.journals_path), id);
+    folder.and_then(|folder| folder.root(site.disk())).is_ok_and(|root| root != site.target.root)
 }
 
 /// A migration of this root whose id is not earlier than this: recovery, which looks at the newest, would miss
@@ -277,8 +291,11 @@ fn later(site: &Site, id: &MigrationId) -> Result<Option<MigrationId>, FolderErr
             break;
         }
         let folder = Folder::open(site.disk(), (&site.journals, &site.journals_path), &later)?;
-        if is_ours(site, &Journal::read(site.disk(), &folder.dir, &later)?.1) {
-            return Ok(Some(later));
+        match Journal::read(site.disk(), &folder.dir, &later) {
+            Ok((_, records)) if is_ours(site, &records) => return Ok(Some(later)),
+            Ok(_) => {}
+            Err(_) if is_of_another(site, &later) => {}
+            Err(error) => return Err(error.into()),
         }
     }
     Ok(None)

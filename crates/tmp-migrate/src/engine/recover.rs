@@ -71,9 +71,13 @@ impl Interrupted {
     /// its own included.
     ///
     /// # Errors
-    /// The journal cannot be kept or the disk fails: open again in a new process.
+    /// The journal cannot be kept or the disk fails: open again in a new process. After
+    /// [`EngineError::NotCleanedUp`] the change is in place, and only the work directory is not empty yet.
     pub fn recover(mut self, party: &mut Party<'_>) -> Result<Recovered, EngineError> {
         let outcome = self.run(party)?.recover()?;
+        if self.phase() == Phase::Committed {
+            return Err(EngineError::NotCleanedUp { migration: self.plan.migration.clone() });
+        }
         Ok(match outcome {
             Outcome::Committed { .. } | Outcome::RolledBack { .. } => {
                 Recovered::Settled(Engine { site: self.site }, outcome)

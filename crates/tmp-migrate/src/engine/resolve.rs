@@ -42,12 +42,13 @@ impl std::fmt::Display for Found {
 }
 
 impl Interrupted {
-    /// Looks at the target: modules only, compared with the archive and the journal. Changes nothing.
+    /// Looks at the target: modules only, compared with the archive and the journal. An archive that cannot be
+    /// read is a difference. Changes nothing.
     ///
     /// # Errors
-    /// The archive or the target cannot be read.
+    /// What stands at a root that is exchanged cannot be opened.
     pub fn inspect_target(&mut self, party: &mut Party<'_>) -> Result<Found, EngineError> {
-        self.run(party)?.inspect_target()
+        Ok(self.run(party)?.inspect_target())
     }
 
     /// Records that a person settled a migration whose rollback failed, or that is in doubt.
@@ -62,31 +63,27 @@ impl Interrupted {
 }
 
 impl Run<'_, '_> {
-    fn inspect_target(&mut self) -> Result<Found, EngineError> {
+    fn inspect_target(&mut self) -> Found {
         if let Some(prepared) = self.memory.prepared.clone() {
             let after =
                 Moves::open(self, &prepared).and_then(|moves| moves.positions(self.disk())).is_ok_and(
                     |found| !found.is_empty() && found.iter().all(|position| *position == Position::After),
                 );
             if after {
-                return Ok(Found::After);
+                return Found::After;
             }
         }
-        let Some(snapshot) = self.memory.snapshot else { return Ok(Found::Before) };
-        let differences = self.differences(&snapshot)?;
-        if differences.is_empty() {
-            Ok(Found::Before)
-        } else {
-            Ok(Found::Neither(differences.iter().map(ToString::to_string).collect()))
+        let Some(snapshot) = self.memory.snapshot else { return Found::Before };
+        match self.differences(&snapshot) {
+            Ok(differences) if differences.is_empty() => Found::Before,
+            Ok(differences) => Found::Neither(differences.iter().map(ToString::to_string).collect()),
+            // An archive that cannot be read is a difference that a person may accept, not a dead end.
+            Err(error) => Found::Neither(vec![crate::text(&error)]),
         }
     }
 
     fn resolve(&mut self, resolution: &Resolution) -> Result<(), EngineError> {
-        // An archive that cannot be read is a difference that a person may accept, not a dead end.
-        let found = match self.inspect_target() {
-            Err(EngineError::Archive(error)) => Found::Neither(vec![crate::text(&error)]),
-            found => found?,
-        };
+        let found = self.inspect_target();
         if matches!(found, Found::Neither(_)) && !resolution.accept_differences {
             let why = format!("the target is {found}");
             return Err(EngineError::Unresolved { migration: self.migration().clone(), why });

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tmp_archive::{EntryPath, Selection};
+use tmp_archive::{ArchiveError, EntryPath, Selection};
 use tmp_core::{
     ModulePath,
     database::{DatabaseError, Fingerprint, SqlText},
@@ -14,9 +14,13 @@ use tmp_core::{
     id::StepName,
     plan::{PlannedStep, StepWork, UtilityCommands},
 };
-use tmp_disk::{At, Disk, Rename, read_whole, remove_tree};
+use tmp_disk::{At, Disk, DiskError, Rename, read_whole, remove_tree};
 
-use super::{error::Stuck, run::Run};
+use super::{
+    back::of_environment,
+    error::{EngineError, Stuck},
+    run::Run,
+};
 use crate::{
     folder::Folder,
     journal::Fact,
@@ -40,14 +44,23 @@ impl Run<'_, '_> {
             if has_effect(&step.work) {
                 self.tell(&Event::StepBegan { step: step.name.clone(), direction: Direction::Undo });
             }
-            let undone = self.stop(step, interrupted).and_then(|()| self.undo_step(index, step, interrupted));
+            let undone = match self.stop(step, interrupted) {
+                Ok(()) => self.with_all_room(|run| run.undo_step(index, step, interrupted)),
+                Err(failure) => Err(failure.into()),
+            };
+            let failure = match undone {
+                Ok(database) => {
+                    self.record(Fact::UndoDone { step: index, database })?;
+                    None
+                }
+                Err(Stuck::Failed { failure, .. }) => Some(failure),
+                // The disk or the database did not answer: nothing is known against the step's way back.
+                Err(stuck) => return Err(stuck.after(&failures)),
+            };
             if has_effect(&step.work) {
-                self.step_ended(&step.name, Direction::Undo, undone.as_ref().err().cloned(), since);
+                self.step_ended(&step.name, Direction::Undo, failure.clone(), since);
             }
-            match undone {
-                Ok(database) => self.record(Fact::UndoDone { step: index, database })?,
-                Err(failure) => failures.push(format!("step {} cannot be undone: {failure}", step.name)),
-            }
+            failures.extend(failure.map(|failure| format!("step {} cannot be undone: {failure}", step.name)));
         }
         Ok(failures)
     }
@@ -63,23 +76,23 @@ impl Run<'_, '_> {
         number: usize,
         step: &PlannedStep,
         interrupted: bool,
-    ) -> Result<Option<Fingerprint>, String> {
+    ) -> Result<Option<Fingerprint>, Stuck> {
         let enhancement = &self.plan.enhancement;
-        let undone = match &step.work {
-            StepWork::PostImage | StepWork::Check { .. } => Ok(()),
-            StepWork::Own { .. } => self.own(step, Direction::Undo),
+        match &step.work {
+            StepWork::PostImage | StepWork::Check { .. } => {}
+            StepWork::Own { .. } => self.own(step, Direction::Undo)?,
             StepWork::Batch { index } => {
-                let batch = enhancement.batch.get(*index).ok_or("no such batch step")?;
+                let batch = enhancement.batch.get(*index).ok_or("no such batch step".to_owned())?;
                 if let Some(rollback) = &batch.rollback {
                     self.command(&step.name, rollback)?;
                 }
-                self.restore_written(batch)
+                self.restore_written(batch)?;
             }
             StepWork::ControlObject { index, commands } => {
-                ExportedObject::new(self.folder, *index).put_back(self, &step.name, commands)
+                ExportedObject::new(self.folder, *index).put_back(self, &step.name, commands)?;
             }
             StepWork::Sql { index } => {
-                let change = enhancement.sql.get(*index).ok_or("no such SQL change")?;
+                let change = enhancement.sql.get(*index).ok_or("no such SQL change".to_owned())?;
                 match &change.rollback {
                     SqlRollback::Script(script) => {
                         // Whether an interrupted statement, forth or back, had its effect is decided by
@@ -88,65 +101,84 @@ impl Run<'_, '_> {
                         return if before.is_some() { Ok(before) } else { self.run_alone(script) };
                     }
                     // The archived database comes back as a whole, after the steps.
-                    SqlRollback::Archive | SqlRollback::Irreversible { .. } => Ok(()),
+                    SqlRollback::Archive | SqlRollback::Irreversible { .. } => {}
                 }
             }
-        };
-        undone.map(|()| None)
+        }
+        Ok(None)
     }
 
     /// The database, where it is what it was before this step.
-    fn database_before(&mut self, step: usize) -> Result<Option<Fingerprint>, String> {
+    fn database_before(&mut self, step: usize) -> Result<Option<Fingerprint>, Stuck> {
         let before = self.memory.found_by(step).cloned();
-        let Some(database) = self.database()? else { return Err("the plan has no database".into()) };
+        let Some(database) = self.database()? else {
+            return Err("the plan has no database".to_owned().into());
+        };
         let found = database.fingerprint();
         database.release();
-        found.map(|found| before.filter(|before| *before == found)).map_err(|error| crate::text(&error))
+        found.map(|found| before.filter(|before| *before == found)).map_err(not_undone)
     }
 
     /// Runs one script outside of any transaction. Answers the database as it left it, so that this is
     /// not taken for somebody else's writing; nothing where somebody had written since COMMIT.
-    pub(super) fn run_alone(&mut self, script: &Script) -> Result<Option<Fingerprint>, String> {
+    pub(super) fn run_alone(&mut self, script: &Script) -> Result<Option<Fingerprint>, Stuck> {
         let text = self.folder.script(self.disk(), script).map_err(|error| crate::text(&error))?;
         let known = self.memory.after.clone();
-        let Some(database) = self.database()? else { return Err("the plan has no database".into()) };
+        let Some(database) = self.database()? else {
+            return Err("the plan has no database".to_owned().into());
+        };
         let mut run = || {
             let quiet = database.fingerprint().map(|found| known.as_deref() == Some(&found))?;
             database.run_alone(&SqlText { name: &script.name, text: &text })?;
             quiet.then(|| database.fingerprint()).transpose()
         };
-        let result = run().map_err(|error: DatabaseError| crate::text(&error));
+        let result = run().map_err(not_undone);
         database.release();
         result
     }
 
     /// Puts back what a batch step writes: what was archived is restored, what is new is removed.
-    fn restore_written(&self, batch: &BatchStep) -> Result<(), String> {
+    fn restore_written(&self, batch: &BatchStep) -> Result<(), Stuck> {
         if batch.writes.is_empty() {
             return Ok(());
         }
         let disk = self.disk();
         let set = globs(&batch.writes).map_err(|fault| fault.to_string())?;
-        let text = |error: tmp_disk::DiskError| crate::text(&error);
         let archived: BTreeSet<&ModulePath> = self.plan.also_archived.iter().collect();
-        let now = matches_below(&self.tree, &batch.writes, &set).map_err(text)?;
+        let now = matches_below(&self.tree, &batch.writes, &set)?;
         for (path, _) in now.iter().filter(|(path, _)| !archived.contains(path)) {
-            if let Some(place) = self.tree.locate(path).map_err(text)? {
-                remove_tree(disk, place.at()).map_err(text)?;
-                disk.sync_dir(&place.dir).map_err(|error| error.to_string())?;
+            if let Some(place) = self.tree.locate(path)? {
+                remove_tree(disk, place.at())?;
+                let sync =
+                    disk.sync_dir(&place.dir).map_err(DiskError::at("sync the directory of", path.as_str()));
+                sync.map_err(|source| EngineError::Sync { source })?;
             }
         }
-        let Some(snapshot) = self.memory.snapshot else { return Err("there is no archive".into()) };
+        let Some(snapshot) = self.memory.snapshot else {
+            return Err("there is no archive".to_owned().into());
+        };
         let paths = self.plan.also_archived.iter().map(EntryPath::from).collect();
-        self.site
-            .archive
-            .restore(&snapshot, &Selection::Paths(paths), &self.tree, Some(&self.site.work), &mut |_, _| {})
-            .map_err(|error| crate::text(&error))?;
-        Ok(())
+        let selection = Selection::Paths(paths);
+        let restored = self.site.archive.restore(
+            &snapshot,
+            &selection,
+            &self.tree,
+            Some(&self.site.work),
+            &mut |_, _| {},
+        );
+        match restored {
+            Ok(_) => Ok(()),
+            Err(ArchiveError::Disk(source)) => Err(source.into()),
+            Err(error) => Err(crate::text(&error).into()),
+        }
     }
 }
 
-/// Whether a step leaves anything that an undo takes back.
+/// What an error of the database means for the way back of a step.
+fn not_undone(error: DatabaseError) -> Stuck {
+    of_environment(error).unwrap_or_else(|error| crate::text(&error).into())
+}
+
 /// Whether there is anything to undo of a step.
 pub(super) const fn has_effect(work: &StepWork) -> bool {
     !matches!(work, StepWork::PostImage | StepWork::Check { .. })

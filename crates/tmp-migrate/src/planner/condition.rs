@@ -11,7 +11,7 @@ use tmp_core::{
     path::RESERVED,
     plan::{Action, Needs, Operation, PlannedDatabase, PlannedStep},
 };
-use tmp_disk::{Durability, Tree};
+use tmp_disk::{Tree, keeps};
 
 use super::{Normalised, PlanFault, PlanRequest};
 use crate::{drift, past::Past, workplace::Workplace};
@@ -22,27 +22,14 @@ const RECORD: u64 = 4096;
 /// What one operation takes in the journal, generously, in bytes.
 const OPERATION: u64 = 256;
 
-/// Whether the enhancement is for this system, and TMP may work on this file system.
-pub(super) fn conditions(workplace: &Workplace, request: &PlanRequest<'_>, tree: &Tree) -> Vec<PlanFault> {
+/// Whether the enhancement is for this system, and can be run alone.
+pub(super) fn conditions(workplace: &Workplace, request: &PlanRequest<'_>) -> Vec<PlanFault> {
     let target = &workplace.target;
     let mut faults = Vec::new();
     if request.enhancement.system != target.system {
         let message = format!("it is for system {}, this is {}", request.enhancement.system, target.system);
         let help = "take the trigger file that was made for this system";
         faults.push(PlanFault::new("system", &request.enhancement.id, message, help));
-    }
-    if let Ok(system) = workplace.disk.file_system(tree.root()) {
-        let (refused, help) = match system.durability {
-            Durability::Remote => (true, "put the root on a local disk (ext4, XFS, btrfs)"),
-            Durability::Ephemeral => {
-                (!target.ephemeral, "say `ephemeral: true` for the site if that is meant")
-            }
-            Durability::Local => (false, ""),
-        };
-        if refused {
-            let message = format!("its file system, {}, does not survive a power loss", system.name);
-            faults.push(PlanFault::new("file-system", &target.root, message, help));
-        }
     }
     let together = request.enhancement.together_with.iter();
     for other in together {
@@ -51,6 +38,28 @@ pub(super) fn conditions(workplace: &Workplace, request: &PlanRequest<'_>, tree:
         faults.push(PlanFault::new("group", &request.enhancement.id, message, help));
     }
     faults
+}
+
+/// Whether everything that is written lies where it stays: the modules, the state directory, the database.
+pub(super) fn file_systems(
+    workplace: &Workplace,
+    tree: &Tree,
+    database: Option<&PlannedDatabase>,
+    faults: &mut Vec<PlanFault>,
+) {
+    let (disk, target) = (workplace.disk.as_ref(), &workplace.target);
+    let state = workplace.state.ancestors().find(|path| path.is_dir());
+    let others = state
+        .into_iter()
+        .chain(database.iter().flat_map(|planned| &planned.directories).map(Utf8PathBuf::as_path));
+    let others = others.filter_map(|path| Some((path, disk.open_root(Path::new(path)).ok()?)));
+    let root = std::iter::once((target.root.as_path(), tree.root().clone()));
+    for (path, dir) in root.chain(others) {
+        if let Err(refusal) = keeps(disk, (&dir, Path::new(path)), target.ephemeral) {
+            let help = "put it on a local disk (ext4, XFS, btrfs)";
+            faults.push(PlanFault::new("file-system", path, refusal.to_string(), help));
+        }
+    }
 }
 
 /// Paths below the root that belong to databases or to TMP: never modules.

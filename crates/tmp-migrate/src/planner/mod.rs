@@ -160,12 +160,13 @@ fn planned(
     })?;
     let ignore = globs(&target.ignore)?;
     let mut faults = known;
-    faults.extend(condition::conditions(workplace, request, &tree));
+    faults.extend(condition::conditions(workplace, request));
     let forbidden = forbidden_paths(&target.root, databases);
     let limits = (&ignore, forbidden.as_slice());
     let normalised =
         normalise::normalise(&tree, &enhancement.modules, limits, &restored.attributes, &mut faults);
     let database = condition::database(enhancement, databases, &mut faults);
+    condition::file_systems(workplace, &tree, database.as_ref().map(|(planned, _)| planned), &mut faults);
     let steps = steps::checked_part(request, target, &mut faults);
     let (also_archived, written) =
         writes::expand(&tree, enhancement, (&normalised.operations, &target.ignore), &forbidden, &mut faults);

@@ -40,7 +40,10 @@ use tmp_testkit::{
     walk::{self, TreeFingerprint},
 };
 
-use crate::disks::Weak;
+use crate::{
+    disks::Weak,
+    sick::{Ails, Sick},
+};
 
 /// Contents by digest.
 #[derive(Default, Clone)]
@@ -109,6 +112,8 @@ pub(crate) struct Lab {
     pub(crate) ephemeral: bool,
     /// Another clock than the machine's.
     pub(crate) clock: Option<Arc<dyn tmp_core::clock::Clock>>,
+    /// What ails the disk of its database.
+    pub(crate) ails: Option<Ails>,
 }
 
 /// Everything the testkit sees of a target.
@@ -155,6 +160,7 @@ impl Lab {
             switch: Switch::Files,
             ephemeral: false,
             clock: None,
+            ails: None,
         }
     }
 
@@ -305,7 +311,11 @@ impl Lab {
         let file = self.base().join(self.database_file);
         let open = || -> Box<dyn Database> {
             let database = SqliteDatabase::new("main".parse().unwrap(), file.clone());
-            Box::new(database.with_busy_timeout(Duration::from_millis(200)))
+            let inner = Box::new(database.with_busy_timeout(Duration::from_millis(200)));
+            match &self.ails {
+                None => inner,
+                Some(ails) => Box::new(Sick { inner, ails: Arc::clone(ails) }),
+            }
         };
         if self.database { vec![open()] } else { Vec::new() }
     }
@@ -391,6 +401,22 @@ impl Lab {
         let mut party =
             Party { databases: &mut databases, steps: &mut self.steps, observer: &mut observer, stop: &stop };
         engine.migrate(plan, contents, &mut party).map_err(Ended::Engine)
+    }
+
+    /// Migrates with an engine that is open already.
+    pub(crate) fn migrate_in(
+        &mut self,
+        engine: &mut Engine,
+        plan: &Plan,
+        contents: &dyn Contents,
+        mut watch: impl FnMut(&Event) + Send,
+    ) -> Result<Outcome, EngineError> {
+        let mut databases = self.databases();
+        let stop = AtomicBool::new(false);
+        let mut observer = Watch { watch: |event: &Event, _: &AtomicBool| watch(event), stop: &stop };
+        let mut party =
+            Party { databases: &mut databases, steps: &mut self.steps, observer: &mut observer, stop: &stop };
+        engine.migrate(plan, contents, &mut party)
     }
 
     /// Migrates and dies at the first event that `when` says yes to: without an outcome, but for a

@@ -29,6 +29,8 @@ mod refusals;
 mod rehearse;
 mod reversal;
 mod rights;
+mod sick;
 mod staging;
+mod surroundings;
 mod syncs;
 mod tampered;

@@ -7,6 +7,9 @@ use tmp_core::{DatabaseName, database::DatabaseError};
 pub(super) fn told(database: &DatabaseName, doing: &'static str) -> impl Fn(Error) -> DatabaseError + use<> {
     let database = database.clone();
     move |error| {
+        if let Some(failed) = of_disk(&error, || format!("database {database}, {doing}")) {
+            return failed;
+        }
         let (database, message) = (database.clone(), message(&error));
         match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
@@ -17,6 +20,16 @@ pub(super) fn told(database: &DatabaseName, doing: &'static str) -> impl Fn(Erro
             }
             _ => DatabaseError::Engine { database, doing, message },
         }
+    }
+}
+
+/// The error, where it is the disk's and not the database's. `SQLITE_FULL` is what SQLite makes of ENOSPC, and
+/// `SQLITE_IOERR` of everything else that a disk says (<https://sqlite.org/rescode.html>).
+pub(super) fn of_disk(error: &Error, doing: impl FnOnce() -> String) -> Option<DatabaseError> {
+    match error.sqlite_error_code()? {
+        ErrorCode::DiskFull => Some(DatabaseError::NoRoom { doing: doing(), message: message(error) }),
+        ErrorCode::SystemIoFailure => Some(DatabaseError::Disk { doing: doing(), message: message(error) }),
+        _ => None,
     }
 }
 

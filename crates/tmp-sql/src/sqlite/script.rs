@@ -7,7 +7,7 @@ use tmp_core::{
 };
 
 use super::{
-    error::message,
+    error::{message, of_disk},
     guard::{Guard, Scope},
 };
 use crate::{
@@ -153,6 +153,8 @@ impl<'a> Script<'a> {
             return result;
         }
         let said = match result {
+            // Then it is SQLite that rolled back.
+            Err(disk @ (DatabaseError::NoRoom { .. } | DatabaseError::Disk { .. })) => return Err(disk),
             Err(DatabaseError::Statement { message, .. }) => format!("{message}; "),
             _ => String::new(),
         };
@@ -169,7 +171,10 @@ fn run_one<'a>(
 ) -> Result<(), DatabaseError> {
     let failed = |error: rusqlite::Error| match guard.denied() {
         Some(refusal) => place.refused(refusal),
-        None => place.failed(message(&error)),
+        None => of_disk(&error, || {
+            format!("{}, line {}, statement {}", place.script, place.line, place.statement)
+        })
+        .unwrap_or_else(|| place.failed(message(&error))),
     };
     let mut statement = connection.prepare(sql).map_err(failed)?;
     if statement.parameter_count() > 0 {

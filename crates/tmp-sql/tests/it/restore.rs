@@ -1,5 +1,10 @@
 //! Compensation by the archived copy.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
 use tmp_core::database::{Database as _, DatabaseError, Undone};
 
 use crate::{
@@ -104,9 +109,12 @@ fn no_write_slips_in_between_comparison_and_restore() {
             let shop = Shop::new(mode);
             let (mut target, _, committed) = shop.migrate(CHANGE);
             let other = shop.other();
+            let over = Arc::new(AtomicBool::new(false));
+            let is_over = Arc::clone(&over);
             let writer = std::thread::spawn(move || {
-                // Until the lock is seen to be held nothing is written, then as soon as it can be.
-                while other.execute_batch("BEGIN IMMEDIATE").is_ok() {
+                // Until the lock is seen to be held nothing is written, then as soon as it can be. On a busy
+                // machine it may be held and given back unseen.
+                while !is_over.load(Ordering::SeqCst) && other.execute_batch("BEGIN IMMEDIATE").is_ok() {
                     other.execute_batch("ROLLBACK").unwrap();
                 }
                 while other.execute_batch("INSERT INTO customer(id, name) VALUES (77, 'late')").is_err() {}
@@ -116,6 +124,7 @@ fn no_write_slips_in_between_comparison_and_restore() {
             while matches!(result, Err(DatabaseError::Busy { .. } | DatabaseError::Misuse { .. })) {
                 result = target.restore_from(&shop.path("copy.db"), &marker(1), &committed);
             }
+            over.store(true, Ordering::SeqCst);
             writer.join().unwrap();
             assert!(
                 matches!(result, Ok(Undone::Exact) | Err(DatabaseError::WrittenSince { .. })),

@@ -42,9 +42,9 @@ impl Package {
         }
     }
 
-    /// Whether an undisturbed migration looks through all processes of the machine, for what a step that is undone
-    /// left running: how many reading calls that takes depends on what else runs.
-    pub const fn looks_at_processes(self) -> bool {
-        matches!(self, Self::Failing)
+    /// Whether the number of reading calls is chance: `Failing` looks through all processes of the machine for what a
+    /// step that is undone left running, and the threads that read `Large` share their work as it comes.
+    pub const fn looks_by_chance(self) -> bool {
+        matches!(self, Self::Failing | Self::Large)
     }
 }

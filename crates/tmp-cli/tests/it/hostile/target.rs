@@ -184,23 +184,40 @@ fn file_systems() {
     let Ok(memory) = tempfile::tempdir_in("/dev/shm") else { return };
     let kind = |path: &str| Command::new("stat").args(["-fc", "%T", path]).output().unwrap().stdout;
     let is_memory = |path: &Path| kind(path.to_str().unwrap()).starts_with(b"tmpfs");
-    let change = |from: &str, to: &str| {
+    let change = |changes: &[(&str, &str)]| {
         let place = Place::billing();
         let file = place.package("fee");
-        let text = place.read("tmp.yaml");
-        assert!(text.contains(from));
-        place.write("tmp.yaml", &text.replacen(from, to, 1));
+        let text = changes.iter().fold(place.read("tmp.yaml"), |text, (from, to)| {
+            assert!(text.contains(from), "{from}");
+            text.replacen(from, to, 1)
+        });
+        place.write("tmp.yaml", &text);
         assert!(run("cp", &["-a", place.path("model").to_str().unwrap(), memory.path().to_str().unwrap()]));
         (Victim::of(place), file)
     };
     let shm = memory.path().to_str().unwrap();
     if is_memory(memory.path()) {
         let root = format!("root: {shm}/model, work: {shm}/work");
-        let (victim, file) = change("root: model, ephemeral: true", &root);
+        let (victim, file) = change(&[("root: model, ephemeral: true", &root)]);
         refuses(&victim, "a root in memory", "file-system", &file);
         fs::remove_dir_all(memory.path().join("model")).unwrap();
     }
-    let (victim, file) = change("root: model,", &format!("root: model, work: {shm}/work,"));
+    let lasting = ("root: model, ephemeral: true", "root: model");
+    let database = format!("{{main: {{sqlite: {shm}/model.db}}}}");
+    let state = format!("state: {shm}/state");
+    for (what, other) in [
+        ("a database in memory", ("{main: {sqlite: model.db}}", database.as_str())),
+        ("a state directory in memory", ("state: state", state.as_str())),
+    ] {
+        let (victim, file) = change(&[lasting, other]);
+        fs::copy(victim.place.path("model.db"), memory.path().join("model.db")).unwrap();
+        if is_memory(memory.path()) && !is_memory(victim.place.dir()) {
+            refuses(&victim, what, "file-system", &file);
+            assert!(!memory.path().join("state").exists());
+        }
+        fs::remove_dir_all(memory.path().join("model")).unwrap();
+    }
+    let (victim, file) = change(&[("root: model,", &format!("root: model, work: {shm}/work,"))]);
     if is_memory(memory.path()) && !is_memory(victim.place.dir()) {
         let before = victim.place.model();
         let ended = victim.limited(&["run", &file, "--now", "--reason", "x"]);
