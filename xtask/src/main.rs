@@ -6,6 +6,7 @@ mod bench;
 mod case;
 mod crash;
 mod download;
+mod mutants;
 mod shell;
 mod test;
 mod tidy;
@@ -19,6 +20,8 @@ cargo xtask crash    the fault matrices: the real program killed, torn, failed, 
                      --long at all of them   --seed N   --only MATRIX, kind or package   --list their names
                      --point MATRIX/K only this point (a number alone: killed before call K, package sqlite)
                      --scratch DIRECTORY where to work   --write keep the result in docs/reliability.md
+cargo xtask mutants  deliberate faults: each must be caught by the tests that are to hold what it breaks
+                     --only NAME   --write keep the table in docs/reliability.md
 cargo xtask case     consecutive releases of seven real projects, with SQL; the result goes to docs/cases.md   --seed N
 cargo xtask bench    the workloads W1 to W9 side by side with the tools people use today; takes about an hour, and root
                      --only W4   --runs N (5)   --patience SECONDS (60) for a quiet machine before each run
@@ -35,6 +38,7 @@ fn main() -> ExitCode {
         "crash" => crash::run(&rest),
         "bench" => bench::run(&rest),
         "case" => case::run(&rest),
+        "mutants" => mutants::run(&rest),
         _ => Err(HELP.into()),
     };
     match done {

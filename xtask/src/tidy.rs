@@ -3,6 +3,7 @@
 mod crates;
 mod documents;
 mod files;
+mod mutants;
 mod requirements;
 
 use std::{
@@ -27,6 +28,7 @@ pub(crate) fn run(words: &[String]) -> Done {
     let mut wrong: Vec<String> = files.iter().flat_map(files::check).collect();
     wrong.extend(documents::check(&files));
     wrong.extend(requirements::check(&files));
+    wrong.extend(mutants::check(&files));
     wrong.extend(crates::check(&files, &shell::metadata()?));
     if wrong.is_empty() {
         println!("tidy: {} files, nothing to complain about", files.len());

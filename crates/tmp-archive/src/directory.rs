@@ -10,6 +10,7 @@ use std::{
 use tmp_core::{
     Mode,
     module::Kind,
+    mutant,
     store::{ArchiveStore, Filler, Hold, StoreLock},
 };
 use tmp_disk::{At, Dir, Disk, Lock, OpenFile, Rename, Sharing, create_dir_durably, ensure_dirs};
@@ -144,7 +145,9 @@ impl DirectoryStore {
         let mut writer = BufWriter::with_capacity(BUFFER, FileWriter::new(&*self.disk, &file));
         fill(&mut writer)?;
         writer.flush()?;
-        self.disk.sync_file(&file)?;
+        if !mutant::is("archive-sync") {
+            self.disk.sync_file(&file)?;
+        }
         self.disk.rename(beside, at, Rename::Replace)
     }
 
@@ -178,6 +181,9 @@ impl ArchiveStore for DirectoryStore {
             // What cannot be removed now is removed by the next writer.
             let _ = self.disk.remove_file(beside);
             return Err(error);
+        }
+        if mutant::is("archive-name") {
+            return Ok(());
         }
         self.disk.sync_dir(&dir).inspect_err(|_| {
             // A blob that may be gone after a crash must not be relied on before.

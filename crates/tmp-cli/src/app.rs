@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use rustix::process::{Resource, Rlimit, setrlimit};
 
 use crate::{
     args::{Cli, Command, Globals},
@@ -15,6 +16,7 @@ use crate::{
 /// Parses, runs, reports.
 pub(crate) fn run() -> ExitCode {
     let cli = Cli::parse();
+    leave_no_core();
     let mut out = Output::new(&cli.globals);
     let ended = dispatch(&cli.command, &cli.globals, &mut out);
     let exit = match ended {
@@ -31,6 +33,13 @@ pub(crate) fn run() -> ExitCode {
         }
         _ => exit.into(),
     }
+}
+
+/// Keeps the kernel from writing what this process and its children know to a core file. Lowering a limit is always
+/// allowed.
+fn leave_no_core() {
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    let _ = setrlimit(Resource::Core, none);
 }
 
 fn dispatch(command: &Command, globals: &Globals, out: &mut Output) -> Result<Exit, Failure> {

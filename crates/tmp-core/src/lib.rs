@@ -20,6 +20,7 @@ pub mod hex;
 pub mod id;
 pub mod mode;
 pub mod module;
+pub mod mutant;
 pub mod outcome;
 pub mod path;
 pub mod phase;

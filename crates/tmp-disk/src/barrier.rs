@@ -2,6 +2,8 @@
 
 use std::{ffi::OsStr, sync::Arc};
 
+use tmp_core::mutant;
+
 use crate::{
     disk::{Dir, Disk, OpenFile},
     error::DiskError,
@@ -54,6 +56,9 @@ impl Barrier {
             files.iter().try_for_each(|file| self.disk.sync_file(file))?;
             dirs.iter().try_for_each(|dir| self.disk.sync_dir(dir))
         };
+        if mutant::is("retry-sync") {
+            return settle().or_else(|_| settle()).or(Ok(()));
+        }
         settle().map_err(DiskError::at("make durable what was written to", "the file system"))
     }
 }

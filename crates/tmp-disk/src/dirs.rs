@@ -6,7 +6,7 @@ use std::{
     path::{Component, Path},
 };
 
-use tmp_core::Mode;
+use tmp_core::{Mode, mutant};
 
 use crate::{
     disk::{At, Dir, Disk, Stat},
@@ -40,7 +40,9 @@ fn create_component(disk: &dyn Disk, parent: &Dir, name: &OsStr, mode: Mode) -> 
     let dir = disk.open_dir(parent, name).map_err(DiskError::at("open the directory", name))?;
     // One that is there may have been made by a process that died before it could sync.
     disk.sync_dir(&dir).map_err(DiskError::at("make durable the directory", name))?;
-    disk.sync_dir(parent).map_err(DiskError::at("make durable the parent directory of", name))?;
+    if !mutant::is("directory-sync") {
+        disk.sync_dir(parent).map_err(DiskError::at("make durable the parent directory of", name))?;
+    }
     Ok(dir)
 }
 

@@ -48,8 +48,9 @@ impl Capabilities {
     /// # Errors
     /// The file system is refused for its kind.
     pub fn least(tree: &Tree, work: &Dir, ephemeral: bool) -> Result<Self, ProbeError> {
-        accept(tree, tree.root(), ephemeral)?;
-        let file_system = accept(tree, work, ephemeral)?;
+        let disk = &**tree.disk();
+        keeps(disk, (tree.root(), tree.path()), ephemeral)?;
+        let file_system = keeps(disk, (work, tree.path()), ephemeral)?;
         Ok(Self { file_system, exchange: false, xattrs: false, birth_times: false })
     }
 }

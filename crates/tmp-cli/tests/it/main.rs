@@ -19,5 +19,6 @@ mod rehearse;
 mod reverse;
 mod rights;
 mod rules;
+mod secrets;
 mod series;
 mod support;

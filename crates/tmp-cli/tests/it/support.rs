@@ -8,10 +8,36 @@ use std::{
 
 use tempfile::TempDir;
 
+/// A secret in the environment of every `tmp` that the tests run. Nothing that any of them writes or says may hold
+/// it.
+pub(crate) const CANARY: &str = "c4n4ry-7f3a9d52e1b8";
+
 /// A directory in which `tmp` is run.
 pub(crate) struct Place {
     home: TempDir,
     dir: PathBuf,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let leaks = leaks(self.home.path());
+            assert!(leaks.is_empty(), "a secret of the environment is in {leaks:?}");
+        }
+    }
+}
+
+/// The files below a directory that hold the canary. The ballast is large and never written to.
+pub(crate) fn leaks(dir: &Path) -> Vec<PathBuf> {
+    let files = walkdir::WalkDir::new(dir).into_iter().filter_map(Result::ok);
+    let files = files
+        .filter(|entry| entry.file_type().is_file() && entry.file_name() != "ballast")
+        .map(walkdir::DirEntry::into_path);
+    files.filter(|file| fs::read(file).is_ok_and(|bytes| holds(&bytes))).collect()
+}
+
+fn holds(bytes: &[u8]) -> bool {
+    bytes.windows(CANARY.len()).any(|window| window == CANARY.as_bytes())
 }
 
 /// What a command did.
@@ -57,7 +83,8 @@ impl Place {
         command.args(arguments).current_dir(&self.dir).env_clear().stdin(Stdio::null());
         command
             .env("HOME", self.home.path().join("empty"))
-            .env("PATH", std::env::var("PATH").unwrap_or_default());
+            .env("PATH", std::env::var("PATH").unwrap_or_default())
+            .env("BILLING_DATABASE_PASSWORD", CANARY);
         command
     }
 
@@ -130,6 +157,7 @@ impl Place {
 
 pub(crate) fn ran(command: &mut Command) -> Ran {
     let ended = command.output().unwrap();
+    assert!(!holds(&ended.stdout) && !holds(&ended.stderr), "{command:?} tells a secret: {ended:?}");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     Ran { code: ended.status.code(), out: text(&ended.stdout), err: text(&ended.stderr) }
 }

@@ -9,6 +9,7 @@ use tmp_core::{
     enhancement::{SqlChange, TransactionMode},
     event::Work,
     module::{Kind, Timestamp},
+    mutant,
     plan::Action,
 };
 use tmp_disk::{At, Dir, DiskError};
@@ -47,11 +48,16 @@ impl Run<'_, '_> {
             )));
         }
         self.record(Fact::Switch { before, after })?;
+        if mutant::is("commit-first") {
+            self.commit(prepared.marker.as_ref())?;
+        }
         let (mixed, moved) =
             if self.has_modules() { self.switch(&prepared)? } else { (Duration::ZERO, Duration::ZERO) };
         // Recovery asks the modules and the database, and does the same after SWITCH as after this.
         self.announce(Fact::Switched)?;
-        self.commit(prepared.marker.as_ref())?;
+        if !mutant::is("commit-first") {
+            self.commit(prepared.marker.as_ref())?;
+        }
         let now = self.site.clock().elapsed();
         // Old rows stand beside new modules until the database has committed.
         let unmixed = if prepared.marker.is_some() { now } else { moved };

@@ -6,6 +6,7 @@ use tmp_core::{
     database::{DatabaseError, Settled, SqlText, Undo, Undone},
     enhancement::{SqlRollback, TransactionMode},
     event::Event,
+    mutant,
     outcome::{DatabaseComparison, Outcome},
     plan::AFTER_ROLLBACK,
 };
@@ -252,7 +253,7 @@ impl Run<'_, '_> {
         let directories = if self.memory.switching { directories } else { Vec::new() };
         let set = |at: At<'_>, mtime, shown: &str| -> Result<(), DiskError> {
             let stat = disk.stat(at).map_err(DiskError::at("look at", shown))?;
-            if stat.is_some_and(|stat| stat.mtime != mtime) {
+            if stat.is_some_and(|stat| stat.mtime != mtime) && !mutant::is("times") {
                 disk.set_mtime(at, mtime).map_err(DiskError::at("set the time of", shown))?;
             }
             Ok(())
@@ -276,8 +277,10 @@ impl Run<'_, '_> {
             disk.sync_dir(&dir)
                 .map_err(|source| EngineError::Sync { source: DiskError::at("sync", path)(source) })?;
         }
-        disk.sync_all(self.tree.root())
-            .map_err(|source| EngineError::Sync { source: DiskError::at("sync", "the root")(source) })?;
+        if !mutant::is("undo-barrier") {
+            disk.sync_all(self.tree.root())
+                .map_err(|source| EngineError::Sync { source: DiskError::at("sync", "the root")(source) })?;
+        }
         Ok(())
     }
 

@@ -10,6 +10,7 @@ use tmp_core::{
     event::{Direction, Event, Work},
     id::StepName,
     module::{Change, Content},
+    mutant,
     plan::{Action, PlannedStep, StagedModule, StepWork},
     step::StepContext,
 };
@@ -47,7 +48,7 @@ impl Run<'_, '_> {
             let since = self.site.clock().elapsed();
             let intent = Fact::StepIntent { step: index, name: step.name.clone() };
             // What only looks at the target may be run again where its intent is lost.
-            if self.only_looks(step) {
+            if self.only_looks(step) || mutant::is("intent") {
                 self.announce(intent)?;
             } else {
                 self.record(intent)?;
@@ -65,6 +66,10 @@ impl Run<'_, '_> {
         self.unless_stopped()?;
         let (mixture_us, locked_us) = (self.mixture_us, self.locked_us);
         let committed = Fact::Committed { mixture_us, locked_us, findings: self.findings.clone() };
+        if mutant::is("unlink-first") {
+            let slots = super::site::slots(self.migration());
+            tmp_disk::remove_tree(self.disk(), tmp_disk::At::new(&self.site.work, &slots))?;
+        }
         // Where nothing was staged, nothing is removed between this and CLEANED_UP, which makes it durable.
         if self.has_modules() {
             self.record(committed)?;

@@ -11,6 +11,7 @@ use tmp_core::{
     MigrationId, Phase,
     event::Work,
     module::{Content, Kind, Timestamp},
+    mutant,
     plan::{Action, Operation, Plan},
 };
 use tmp_disk::{
@@ -161,7 +162,7 @@ fn empty(
             keep_of_tree(&disk.open_dir(&slots, TREE.as_ref()).map_err(DiskError::at("open", TREE))?)?;
         }
         disk.rename(at, At::new(&site.work, &garbage_name), Rename::NoReplace)
-            .and_then(|()| disk.sync_dir(&site.work))
+            .and_then(|()| if mutant::is("garbage-name") { Ok(()) } else { disk.sync_dir(&site.work) })
             .map_err(DiskError::at("rename", &slots_name))?;
     }
     remove_tree(disk, At::new(&site.work, &garbage_name))?;

@@ -11,6 +11,7 @@ use tmp_core::{
     Mode, ModulePath,
     event::Work,
     module::Kind,
+    mutant,
     plan::{Action, Operation},
 };
 use tmp_disk::{At, Barrier, Dir, Disk, DiskError, Identity, OpenFile, Place, Rename, Stat};
@@ -159,7 +160,13 @@ impl Moves {
             How::Remove => here.is_none() && slot == parked,
             How::Mode { to, .. } => here == parked && there.is_some_and(|stat| stat.mode == to),
         };
-        Ok(if after { Position::After } else { Position::Unclear(unclear(it, there, slot)) })
+        Ok(if after {
+            Position::After
+        } else if mutant::is("identity") {
+            Position::Before
+        } else {
+            Position::Unclear(unclear(it, there, slot))
+        })
     }
 
     /// Moves one of them forward.
@@ -169,6 +176,12 @@ impl Moves {
             How::Mode { to, .. } => disk.set_mode(place, to),
             How::Remove => disk.rename(place, slot, Rename::NoReplace),
             How::Add => disk.rename(slot, place, Rename::NoReplace),
+            How::Replace(_) if mutant::is("two-renames") => {
+                let aside = it.aside();
+                disk.rename(place, At::new(&self.slots, &aside), Rename::NoReplace)?;
+                disk.rename(slot, place, Rename::NoReplace)?;
+                disk.rename(At::new(&self.slots, &aside), slot, Rename::NoReplace)
+            }
             How::Replace(_) if self.exchange => disk.rename(slot, place, Rename::Exchange),
             How::Replace(Kind::File | Kind::Symlink) => {
                 disk.create_link(place, At::new(&self.slots, &it.aside()))?;
@@ -259,7 +272,9 @@ impl Run<'_, '_> {
             }
         }
         let moved = self.site.clock().elapsed();
-        moves.settle(disk, &barrier).map_err(|source| EngineError::Sync { source })?;
+        if !mutant::is("switch-barrier") {
+            moves.settle(disk, &barrier).map_err(|source| EngineError::Sync { source })?;
+        }
         for position in moves.positions(disk)? {
             if let Position::Unclear(found) = position {
                 return Err(Trouble::TurnBack(format!("a module was changed during the switch: {found}")));
@@ -326,7 +341,9 @@ impl Run<'_, '_> {
                     .map_err(DiskError::at("switch back", &it.shown))?;
             }
         }
-        moves.settle(disk, &barrier).map_err(|source| EngineError::Sync { source })?;
+        if !mutant::is("undo-barrier") {
+            moves.settle(disk, &barrier).map_err(|source| EngineError::Sync { source })?;
+        }
         self.look_again(prepared.tree.as_ref())?;
         self.taken_back.push("the modules");
         self.done(Work::SwitchBack, moves.all.len() as u64, 0, since);

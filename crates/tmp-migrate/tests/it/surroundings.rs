@@ -1,7 +1,15 @@
 //! What lies around a target fails or is not as it must be: the database's disk, the archive, the work
 //! directory, the state directory, another root's journal.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path, sync::Arc};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use tmp_core::{
     Phase,
@@ -10,10 +18,10 @@ use tmp_core::{
     outcome::Outcome,
 };
 use tmp_disk::RealDisk;
-use tmp_migrate::{Engine, EngineError, OpenError, Opened, Workplace};
+use tmp_migrate::{Engine, EngineError, OpenError, Opened, Party, Workplace};
 
 use crate::{
-    common::{Ended, Lab, assert_same, text},
+    common::{Ended, Events, Lab, assert_same, text},
     disks::Weak,
     sick::{Ail, Ails},
 };
@@ -147,12 +155,13 @@ fn nothing_begins_before_the_work_directory_is_empty() {
     lab.die_at(|event| matches!(event, Event::Phase { phase: Phase::Committed, .. }));
     // A recovery that cannot empty it settles nothing.
     let (disk, refuse) = Weak::refusing("rename");
-    refuse.store(true, std::sync::atomic::Ordering::SeqCst);
-    let ended = lab.recover_on(disk);
-    assert!(
-        matches!(&ended, Err(Ended::Engine(EngineError::NotCleanedUp { .. }) | Ended::Open(_))),
-        "{ended:?}"
-    );
+    let Opened::Interrupted(open) = lab.open(disk).unwrap() else { panic!("nothing is open") };
+    refuse.store(true, Ordering::SeqCst);
+    let (mut events, stop) = (Events::default(), AtomicBool::new(false));
+    let mut party =
+        Party { databases: &mut lab.databases(), steps: &mut [], observer: &mut events, stop: &stop };
+    let ended = open.recover(&mut party);
+    assert!(matches!(ended, Err(EngineError::NotCleanedUp { .. })), "{ended:?}");
     let outcome = lab.recover();
     assert!(matches!(outcome, Some(Outcome::Committed { .. })), "{outcome:?}");
     assert_eq!(lab.leftovers(), [""; 0]);
@@ -169,11 +178,11 @@ fn an_engine_that_could_not_clean_up_begins_nothing_else() {
     let Opened::Ready(mut engine) = lab.open(disk).unwrap() else { panic!("one is open") };
     let outcome = lab.migrate_in(&mut engine, &plan, &payload, |event| {
         if matches!(event, Event::Phase { phase: Phase::Committed, .. }) {
-            refuse.store(true, std::sync::atomic::Ordering::SeqCst);
+            refuse.store(true, Ordering::SeqCst);
         }
     });
     assert!(matches!(outcome, Ok(Outcome::Committed { .. })), "{outcome:?}");
-    refuse.store(false, std::sync::atomic::Ordering::SeqCst);
+    refuse.store(false, Ordering::SeqCst);
     lab.put("bin/app", "newer app");
     let (plan, payload) = (lab.plan().unwrap(), lab.payload.clone());
     let ended = lab.migrate_in(&mut engine, &plan, &payload, |_| {});

@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rusqlite::{Connection, OpenFlags, config::DbConfig, limits::Limit};
-use tmp_core::{DatabaseName, database::DatabaseError};
+use tmp_core::{DatabaseName, database::DatabaseError, mutant};
 
 use super::{error::told, foreign_keys::Violations};
 
@@ -70,7 +70,8 @@ impl Session {
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, false)?;
         connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
-        connection.execute_batch("PRAGMA synchronous = EXTRA")
+        let synchronous = if mutant::is("sqlite-full") { "FULL" } else { "EXTRA" };
+        connection.execute_batch(&format!("PRAGMA synchronous = {synchronous}"))
     }
 
     /// Opens the file at `path` for reading, taking no lock and making no side file: a copy that nobody
