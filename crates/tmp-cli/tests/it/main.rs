@@ -14,6 +14,7 @@ mod import;
 mod interrupt;
 mod kill;
 mod mount;
+mod needs_root;
 mod operate;
 mod rehearse;
 mod reverse;

@@ -37,12 +37,11 @@ impl FileSystem {
         }
     }
 
-    /// Where on the disk a block is that the file system itself takes to be written whole: its superblock.
-    pub(super) fn superblocks(self) -> &'static [u64] {
-        match self {
-            Self::Ext4 | Self::Xfs => &[0],
-            Self::Btrfs => &[64 << 10, 64 << 20],
-        }
+    /// Whether it bears that the block of 4 KiB there is written in part. ext4 does, since its journal has whole blocks,
+    /// but for its superblock. XFS and btrfs presume a disk that writes such blocks whole: the log of XFS takes a block
+    /// whose first sector is new for new.
+    pub(super) fn bears_torn_blocks(self, at: u64) -> bool {
+        self == Self::Ext4 && at > 0
     }
 
     /// Makes a new file of that size with an empty file system on it.

@@ -38,8 +38,8 @@ impl DiskLog {
 
     /// Brings a file with the content of the disk when recording began to what a loss of power after so many
     /// requests may leave. What was flushed is there. Of every block of 4 KiB that was written since, the dice say
-    /// whether it is there, is lost, or is torn: some of its sectors of 512 bytes new, the others old. A
-    /// superblock is never torn: each of these file systems presumes that. Without dice all that was written is
+    /// whether it is there, is lost, or, where the file system bears that, is torn: some of its
+    /// sectors of 512 bytes new, the others old. Without dice all that was written is
     /// there.
     ///
     /// # Errors
@@ -64,7 +64,7 @@ fn unsettled(disk: &File, offset: u64, bytes: &[u8], on: FileSystem, dice: &mut 
         let at = offset + (number * BLOCK) as u64;
         match dice.below(8) {
             0..=3 => disk.write_all_at(block, at)?,
-            4 if !on.superblocks().contains(&(at - at % BLOCK as u64)) => torn(disk, at, block, dice)?,
+            4 if on.bears_torn_blocks(at - at % BLOCK as u64) => torn(disk, at, block, dice)?,
             _ => {}
         }
     }
