@@ -3,8 +3,6 @@
 //! They need root, loop devices, FUSE and the tools of the file systems. Where those are missing they say so and
 //! prove nothing; with the environment variable `CI` set that is a failure.
 
-#![expect(clippy::print_stderr, clippy::disallowed_methods, reason = "a test says what it could not prove")]
-
 use std::{io, path::Path};
 
 use tmp_testkit::{
