@@ -231,6 +231,7 @@ impl Stepper {
         Ok(StepOutcome {
             calls: Vec::new(),
             hit: None,
+            syncs: Vec::new(),
             ended,
             stdout: text(&output.stdout),
             stderr: text(&output.stderr),
