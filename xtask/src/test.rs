@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::{
     Done,
     arguments::Arguments,
-    crash,
+    crash, fuzz,
     shell::{cargo, metadata, run as run_command, works},
     tidy,
 };
@@ -34,7 +34,7 @@ pub(crate) fn run(words: &[String]) -> Done {
             return Err(format!("{name} is needed and does not start: install it and try again").into());
         }
     }
-    let stages: [(&str, Stage); 7] = [
+    let stages: [(&str, Stage); 8] = [
         ("format", || run_command(cargo().args(["fmt", "--all", "--check"]))),
         ("lints", || {
             let lints = ["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
@@ -47,6 +47,7 @@ pub(crate) fn run(words: &[String]) -> Done {
             run_command(cargo().args(docs).env("RUSTDOCFLAGS", "-D warnings"))
         }),
         ("tidy", || tidy::run(&[])),
+        ("fuzz", || fuzz::run(&[])),
         ("faults", || crash::run(&[])),
     ];
     let mut results = Vec::new();
