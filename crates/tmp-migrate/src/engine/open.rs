@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use camino::Utf8Path;
-use tmp_archive::{Archive, DirectoryStore};
+use tmp_archive::{Archive, ArchiveError, DirectoryStore};
 use tmp_core::{
     MigrationId, Mode, ModulePath, Phase, contents::Contents, database::Database, event::Event,
     outcome::Outcome, plan::Plan,
@@ -65,18 +65,32 @@ impl Engine {
         let Workplace { target, state, disk, clock } = workplace;
         let tree = Tree::open(&disk, Path::new(&target.root))?;
         let work = ensure_private_dir(disk.as_ref(), Path::new(&target.work))?;
-        let lock = lock(disk.as_ref(), (&work, &target.work), &state)?;
+        let lock = match lock(disk.as_ref(), (&work, &target.work), &state) {
+            Err(OpenError::Disk(error)) if disk.open_root(Path::new(&journals_path)).is_err() => {
+                return Err(unmade(error));
+            }
+            locked => locked?,
+        };
         let (capabilities, unprobed) = match probed(&tree, &work, target.ephemeral).map_err(no_room) {
             Ok(capabilities) => (capabilities, None),
             Err(Ok(error)) => (Capabilities::least(&tree, &work, target.ephemeral)?, Some(error)),
             Err(Err(error)) => return Err(error.into()),
         };
-        let state_dir = ensure_private_dir(disk.as_ref(), Path::new(&state))?;
+        // What cannot be made for want of room never held a migration.
+        let state_dir = ensure_private_dir(disk.as_ref(), Path::new(&state)).map_err(unmade)?;
         keeps(disk.as_ref(), (&state_dir, Path::new(&state)), target.ephemeral)?;
         let private = Mode::from_bits(0o700);
-        let journals = create_dir_durably(disk.as_ref(), &state_dir, "journal", private)?;
-        let store = DirectoryStore::open(&disk, Path::new(&archive_path))?;
-        let archive = Archive::open(std::sync::Arc::new(store))?;
+        let journals = create_dir_durably(disk.as_ref(), &state_dir, "journal", private).map_err(unmade)?;
+        let first = folder::migrations(disk.as_ref(), &journals)?.is_empty();
+        let store = DirectoryStore::open(&disk, Path::new(&archive_path));
+        let archive = store.and_then(|store| Archive::open(std::sync::Arc::new(store)));
+        let archive = archive.map_err(|error| match error {
+            ArchiveError::Disk(error) if first => unmade(error),
+            ArchiveError::Store { doing, name, source } if first && ballast::is_no_room(&source) => {
+                unmade(DiskError { doing, path: name, source })
+            }
+            error => error.into(),
+        })?;
         folder::sweep(disk.as_ref(), &journals, &target.root)?;
         let site = Box::new(Site {
             target,
@@ -220,6 +234,15 @@ fn probed(tree: &Tree, work: &Dir, ephemeral: bool) -> Result<Capabilities, Prob
             ballast::release(disk, work).and_then(|()| disk.sync_all(work)).map_err(fault)?;
             probe(tree, work, ephemeral)
         }
+    }
+}
+
+/// An error of making what no migration has been in.
+fn unmade(source: DiskError) -> OpenError {
+    if ballast::is_no_room(&source.source) {
+        OpenError::NoRoom { bytes: ballast::SIZE, source }
+    } else {
+        source.into()
     }
 }
 

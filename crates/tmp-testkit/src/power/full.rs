@@ -105,13 +105,21 @@ impl Ground {
     }
 }
 
-/// Leaves so many bytes free.
+/// How much less is taken where a file system has less room than it says, in bytes.
+const MORE: u64 = 64 << 10;
+
+/// Leaves so many bytes free, or a little more.
 fn leave_space(at: &Path, bytes: u64) -> io::Result<()> {
     let found = rustix::fs::statvfs(at).context("look at", at.display())?;
-    let taken = (found.f_bavail * found.f_frsize).saturating_sub(bytes).max(1);
+    let mut taken = (found.f_bavail * found.f_frsize).saturating_sub(bytes).max(1);
     let file = File::create_new(at.join("taken")).context("take room on", at.display())?;
-    rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, taken)
-        .context("take room on", at.display())
+    loop {
+        match rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, taken) {
+            // What a file takes besides its bytes is said to be free as well.
+            Err(rustix::io::Errno::NOSPC) if taken > MORE => taken -= MORE,
+            done => return done.context("take room on", at.display()),
+        }
+    }
 }
 
 /// Leaves so many inodes.
