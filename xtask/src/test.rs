@@ -35,7 +35,10 @@ pub(crate) fn run(words: &[String]) -> Done {
         }
     }
     let stages: [(&str, Stage); 8] = [
-        ("format", || run_command(cargo().args(["fmt", "--all", "--check"]))),
+        ("format", || {
+            run_command(cargo().args(["fmt", "--all", "--check"]))?;
+            run_command(cargo().args(["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"]))
+        }),
         ("lints", || {
             let lints = ["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
             run_command(cargo().args(lints))
