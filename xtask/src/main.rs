@@ -6,6 +6,7 @@ mod bench;
 mod case;
 mod crash;
 mod download;
+mod fuzz;
 mod mutants;
 mod race;
 mod shell;
@@ -23,6 +24,8 @@ cargo xtask crash    the fault matrices: the real program killed, torn, failed, 
                      --scratch DIRECTORY where to work   --write keep the result in docs/reliability.md
 cargo xtask mutants  deliberate faults: each must be caught by the tests that are to hold what it breaks
                      --only NAME   --write keep the table in docs/reliability.md
+cargo xtask fuzz     every parser against a fuzzer led by coverage: twenty seconds each, within 256 MiB
+                     --seconds N each   --only NAME
 cargo xtask race     every operation of the disk against a live attacker: five seconds each, a million attempts of all
                      --seconds N each
 cargo xtask case     consecutive releases of seven real projects, with SQL; the result goes to docs/cases.md   --seed N
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         "crash" => crash::run(&rest),
         "bench" => bench::run(&rest),
         "case" => case::run(&rest),
+        "fuzz" => fuzz::run(&rest),
         "mutants" => mutants::run(&rest),
         "race" => race::run(&rest),
         _ => Err(HELP.into()),

@@ -56,7 +56,8 @@ pub(crate) fn build_released(package: &str, program: &str) -> Done<PathBuf> {
     Ok(target_directory()?.join("release").join(program))
 }
 
-fn target_directory() -> Done<PathBuf> {
+/// Where `cargo` builds.
+pub(crate) fn target_directory() -> Done<PathBuf> {
     let metadata = metadata()?;
     let target = metadata.get("target_directory").and_then(serde_json::Value::as_str);
     Ok(Path::new(target.ok_or("cargo metadata names no target directory")?).to_owned())

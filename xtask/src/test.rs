@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::{
     Done,
     arguments::Arguments,
-    crash,
+    crash, fuzz,
     shell::{cargo, metadata, run as run_command, works},
     tidy,
 };
@@ -34,8 +34,11 @@ pub(crate) fn run(words: &[String]) -> Done {
             return Err(format!("{name} is needed and does not start: install it and try again").into());
         }
     }
-    let stages: [(&str, Stage); 7] = [
-        ("format", || run_command(cargo().args(["fmt", "--all", "--check"]))),
+    let stages: [(&str, Stage); 8] = [
+        ("format", || {
+            run_command(cargo().args(["fmt", "--all", "--check"]))?;
+            run_command(cargo().args(["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"]))
+        }),
         ("lints", || {
             let lints = ["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
             run_command(cargo().args(lints))
@@ -47,6 +50,7 @@ pub(crate) fn run(words: &[String]) -> Done {
             run_command(cargo().args(docs).env("RUSTDOCFLAGS", "-D warnings"))
         }),
         ("tidy", || tidy::run(&[])),
+        ("fuzz", || fuzz::run(&[])),
         ("faults", || crash::run(&[])),
     ];
     let mut results = Vec::new();

@@ -1,16 +1,25 @@
 //! Mistakes in what people wrote, shown with the lines they stand in.
 
-use std::{collections::BTreeMap, io::Read as _, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::Read as _,
+    sync::Arc,
+};
 
-use tmp_trigger::{Mistakes, document::LONGEST};
+use tmp_trigger::{Mistakes, address, document::LONGEST};
 
 use crate::{
     exit::Exit,
     failure::{Excerpt, Failure, Fault},
 };
 
-/// A failure that tells every mistake. The files they name are read again for the lines, by `read`; one that cannot be read is shown without.
+/// A failure that tells every mistake. The files they name are read again for the lines, by `read`; one that cannot be read is
+/// shown without, and so is one that holds a secret: what is shown may end in a log.
 pub(crate) fn failure(mistakes: &Mistakes, read: &dyn Fn(&str) -> Option<String>) -> Failure {
+    let secret = address::rule().id;
+    let private: BTreeSet<&str> =
+        mistakes.into_iter().filter(|mistake| mistake.rule == secret).map(|mistake| &*mistake.file).collect();
+    let read = |file: &str| if private.contains(file) { None } else { read(file) };
     let mut texts: BTreeMap<&str, Option<Arc<String>>> = BTreeMap::new();
     let mut faults = Vec::new();
     for mistake in mistakes {

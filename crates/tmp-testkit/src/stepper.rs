@@ -94,6 +94,9 @@ pub struct StepOutcome {
     pub hit: Option<&'static str>,
     /// What was synced, in order.
     pub syncs: Vec<Sync>,
+    /// The arguments of each program that the process or one of its children became, in order, each followed by a zero
+    /// byte. The process itself is among them.
+    pub commands: Vec<Vec<u8>>,
     /// How the process ended.
     pub ended: Ended,
     /// What it wrote to its standard output.
@@ -232,6 +235,7 @@ impl Stepper {
             calls: Vec::new(),
             hit: None,
             syncs: Vec::new(),
+            commands: Vec::new(),
             ended,
             stdout: text(&output.stdout),
             stderr: text(&output.stderr),
@@ -284,6 +288,7 @@ impl Stepper {
             calls: traced.calls,
             hit: traced.hit,
             syncs: traced.syncs,
+            commands: traced.commands,
             ended: traced.ended,
             stdout: text(&stdout)?,
             stderr: text(&stderr)?,

@@ -6,10 +6,12 @@
 //!   source control has under a label.
 //! * [`Trigger::open`] reads the bounded front of a trigger file, [`Trigger::verify`] all of it; only a
 //!   [`VerifiedTrigger`] gives contents away.
+//! * [`address`] finds secrets in addresses.
 //! * [`document`] loads any YAML that has a schema and tells all its mistakes at once.
 //!
 //! Formats: `docs/format/enhancement.md`, `docs/format/trigger.md`.
 
+pub mod address;
 mod assemble;
 mod directory;
 pub mod document;

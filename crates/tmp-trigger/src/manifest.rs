@@ -14,7 +14,7 @@ use tmp_core::{
     plan::is_engines_own,
 };
 
-use crate::{limits, mistake::Rule, rules};
+use crate::{address, limits, mistake::Rule, rules};
 
 /// What breaks a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -266,7 +266,10 @@ impl Check {
                 let known = ["http://", "https://", "{site.url}"];
                 let rest = url.replace("{site.url}", "");
                 let odd = rest.chars().any(|c| c.is_control() || c.is_whitespace() || matches!(c, '{' | '}'));
-                if odd || !known.iter().any(|start| url.starts_with(start)) {
+                if address::has_credentials(url) {
+                    let (place, message) = (item("verify", at, "http"), address::CREDENTIALS);
+                    self.helped(address::rule(), place, message, address::HELP);
+                } else if odd || !known.iter().any(|start| url.starts_with(start)) {
                     let message = format!("{url:?} is not an address: http://…, https://… or {{site.url}}…");
                     self.fault(&rules::BAD_VALUE, item("verify", at, "http"), message);
                 }

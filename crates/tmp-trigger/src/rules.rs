@@ -75,6 +75,10 @@ rules! {
     SCRIPT "script" "A SQL script would not run as it must"
         "Scripts are checked when they are packaged: a statement that would leave the transaction, or that \
          the engine of its database does not know, is refused here and not at the site."
+    SECRET "secret-in-address" "An address has a name or a password in it"
+        "Addresses stand in plans, journals and reports, which many may read. What an address needs besides its \
+         host is no place for a secret: let a health check be answered without one, or run a command that reads it \
+         from where the site keeps it."
     SITES "sites" "Phases and sites do not fit each other"
         "Every site of a phase is one of `sites`, and no site is in two phases."
     SQL_ORDER "sql-order" "A SQL change without a transaction comes before one with"

@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Value, json};
 use tmp_core::path::RESERVED;
 use tmp_trigger::{
-    Mistake, Rule,
+    Mistake, Rule, address,
     document::{Document, FieldPath, TextCheck},
 };
 
@@ -160,6 +160,10 @@ impl Check<'_> {
                 let message = "the path is empty".to_owned();
                 self.wrong(&rules::EMPTY_PATH, &at.field(field), message, "name a directory");
             }
+        }
+        if site.url.as_deref().is_some_and(address::has_credentials) {
+            let message = address::CREDENTIALS.to_owned();
+            self.wrong(address::rule(), &at.field("url"), message, address::HELP);
         }
         for (name, database) in &site.databases {
             self.database(&at.field("databases").field(name.as_str()), database);

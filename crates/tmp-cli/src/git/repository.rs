@@ -57,6 +57,7 @@ impl Repository {
     /// What people call it: the end of the address it was cloned from, otherwise its directory.
     pub(crate) fn name(&self) -> String {
         let origin = self.program.answer(&["config", "--get", "remote.origin.url"]).unwrap_or_default();
+        let origin = without_credentials(&origin);
         let last = origin.trim_end_matches('/').rsplit(['/', ':', '\\']).next().unwrap_or_default();
         let name = if last.is_empty() { self.top.file_name().unwrap_or_default() } else { last };
         name.strip_suffix(".git").filter(|name| !name.is_empty()).unwrap_or(name).to_owned()
@@ -177,6 +178,13 @@ pub(super) fn failed(error: GitError) -> Failure {
         }
         error => Failure::caused(Exit::InvalidInput, error).rule("git-repository"),
     }
+}
+
+/// An address without what may stand before its host: a user, a password, a token.
+fn without_credentials(address: &str) -> &str {
+    let Some((_, rest)) = address.split_once("://") else { return address };
+    let host = rest.split('/').next().unwrap_or_default();
+    host.rfind('@').and_then(|at| rest.get(at + 1..)).unwrap_or(rest)
 }
 
 /// Whether a text is the id of an object, SHA-1 or SHA-256.

@@ -75,6 +75,11 @@ fn a_label_gives_the_payload_of_a_clean_checkout_and_is_recorded() {
     assert!(told.contains(&format!("label    repo, v1, {id}, clean")), "{told}");
     let shown = place.ends(0, &["inspect", "v1.trigger"]).out;
     assert!(shown.contains(&format!("repo, v1, {id}, clean")), "{shown}");
+    // What stands before the host of its origin is not its name.
+    git(&place.path("repo"), &["remote", "add", "origin", "https://user:hunter2@host"]);
+    let told = place.ends(0, &["package", "repo/fee", "--from-git", "v1", "-o", "host.trigger"]).out;
+    assert!(told.contains("label    host, v1") && !told.contains("hunter2"), "{told}");
+    git(&place.path("repo"), &["remote", "remove", "origin"]);
     // Elsewhere: a bare clone, whose name is that of where it comes from, and no work tree at all.
     git(place.dir(), &["clone", "-q", "--bare", "repo", "bare.git"]);
     let made = place.json(&["package", "bare.git/fee", "--from-git", "v1", "-o", "b.trigger"]);

@@ -14,19 +14,28 @@ mod target;
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
-    time::{Duration, Instant},
+    process::Command,
+    time::Duration,
 };
 
-use tmp_testkit::walk::{TreeFingerprint, fingerprint};
+use tmp_testkit::{
+    meter,
+    walk::{TreeFingerprint, fingerprint},
+};
 
-use crate::support::{Place, Ran, ran};
+use crate::support::{CANARY, Place, Ran, said};
 
-/// What a process may take in memory, in KiB of address space, whatever it is handed.
-const MEMORY: u64 = 512 << 10;
+/// What a process may take in address space, in KiB, whatever it is handed.
+const SPACE: u64 = 512 << 10;
+
+/// What it may have in memory at a time, in bytes.
+const MEMORY: u64 = 256 << 20;
 
 /// How long a command may take, debug build and busy machine included.
 const TIME: Duration = Duration::from_secs(10);
+
+/// How long it may keep a processor, debug build included.
+const PROCESSOR: Duration = Duration::from_secs(2);
 
 /// A system, and a trigger file that lies outside of it.
 struct Victim {
@@ -57,9 +66,7 @@ impl Victim {
 
     /// Runs a command under limits of memory and time.
     fn limited(&self, arguments: &[&str]) -> Ran {
-        let begun = Instant::now();
-        let ended = ran(&mut limited(self.place.dir(), arguments));
-        assert!(begun.elapsed() < TIME, "{arguments:?} took {:?}", begun.elapsed());
+        let ended = measured(self.place.dir(), arguments);
         assert!(!ended.err.contains("panicked"), "{arguments:?}: {}", ended.err);
         ended
     }
@@ -144,12 +151,14 @@ fn packaged(place: &Place, outside: &Path) -> PathBuf {
     file
 }
 
-/// The binary under limits, run in `dir` with nothing in its environment.
-fn limited(dir: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new("sh");
-    let script = format!("ulimit -v {MEMORY} && exec timeout 20 \"$0\" \"$@\"");
-    command.args(["-c", &script, env!("CARGO_BIN_EXE_tmp")]).args(arguments).current_dir(dir);
-    command.env_clear().env("PATH", std::env::var("PATH").unwrap_or_default()).env("HOME", "/nonexistent");
-    command.stdin(Stdio::null());
-    command
+/// Runs the binary in `dir` under limits of memory and time, measured from outside.
+fn measured(dir: &Path, arguments: &[&str]) -> Ran {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tmp"));
+    command.args(arguments).current_dir(dir);
+    command.env("PATH", std::env::var("PATH").unwrap_or_default()).env("HOME", "/nonexistent");
+    command.env("BILLING_DATABASE_PASSWORD", CANARY);
+    let took = meter::measure(&command, SPACE, TIME).unwrap();
+    let what = format!("{arguments:?} took {:?}, {} bytes", took.elapsed, took.memory);
+    assert!(took.elapsed < TIME && took.processor <= PROCESSOR && took.memory <= MEMORY, "{what}: {took:?}");
+    said(took.code, &took.stdout, &took.stderr)
 }

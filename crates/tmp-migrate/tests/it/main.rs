@@ -24,6 +24,7 @@ mod first;
 mod foreign;
 mod journal;
 mod no_exchange;
+mod panics;
 mod places;
 mod power;
 mod properties;

@@ -164,6 +164,7 @@ mod tests {
             calls: Vec::new(),
             hit: None,
             syncs: Vec::new(),
+            commands: Vec::new(),
             ended: Ended::Exited(code),
             stdout: said.into(),
             stderr: String::new(),

@@ -33,6 +33,7 @@ pub(super) struct Traced {
     pub(super) calls: Vec<&'static str>,
     pub(super) hit: Option<&'static str>,
     pub(super) syncs: Vec<Sync>,
+    pub(super) commands: Vec<Vec<u8>>,
     pub(super) ended: Ended,
 }
 
@@ -102,6 +103,8 @@ struct Tracer<'a> {
     failed: u64,
     calls: Vec<&'static str>,
     syncs: Vec<Sync>,
+    /// The arguments of each program that was begun.
+    commands: Vec<Vec<u8>>,
     /// Which of them a thread waits for.
     syncing: BTreeMap<Pid, usize>,
     hit: Option<&'static str>,
@@ -134,6 +137,7 @@ impl<'a> Tracer<'a> {
             failed: 0,
             calls: Vec::new(),
             syncs: Vec::new(),
+            commands: Vec::new(),
             syncing: BTreeMap::new(),
             hit: None,
         }
@@ -172,7 +176,7 @@ impl<'a> Tracer<'a> {
             }
         }
         let ended = ended.ok_or_else(|| io::Error::other("the process vanished"))?;
-        Ok(Traced { calls: self.calls, hit: self.hit, syncs: self.syncs, ended })
+        Ok(Traced { calls: self.calls, hit: self.hit, syncs: self.syncs, commands: self.commands, ended })
     }
 
     fn stopped(&mut self, pid: Pid, status: WaitStatus) -> nix::Result<()> {
@@ -187,7 +191,11 @@ impl<'a> Tracer<'a> {
                     self.before(pid)?;
                 }
             }
-            WaitStatus::PtraceEvent(_, _, PTRACE_EVENT_EXEC) if pid == self.root => self.started = true,
+            WaitStatus::PtraceEvent(_, _, PTRACE_EVENT_EXEC) => {
+                self.started |= pid == self.root;
+                let words = std::fs::read(format!("/proc/{pid}/cmdline"));
+                self.commands.push(words.unwrap_or_default());
+            }
             WaitStatus::PtraceEvent(_, signal, event) => {
                 let group_stop = event == PTRACE_EVENT_STOP && signal != Signal::SIGTRAP;
                 if group_stop && self.started {

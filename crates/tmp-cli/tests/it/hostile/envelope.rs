@@ -106,6 +106,11 @@ fn headers() {
             ("a FIFO", kind(tar::EntryType::Fifo)),
             ("a sparse file", kind(tar::EntryType::GNUSparse)),
             ("a PAX header", before(tar::EntryType::XHeader, "PaxHeader", b"18 path=../escape\n")),
+            ("a PAX header with another size", before(tar::EntryType::XHeader, "PaxHeader", b"10 size=0\n")),
+            (
+                "a PAX header without an end",
+                before(tar::EntryType::XHeader, "PaxHeader", b"999999999999 size=1"),
+            ),
             ("a global PAX header", before(tar::EntryType::XGlobalHeader, "Pax", b"12 size=999\n")),
             (
                 "a long name of GNU",

@@ -95,6 +95,10 @@ fn fields() {
             ("deep nesting", whole("[".repeat(1_000_000))),
             ("deep nesting in a field", whole(format!("{{\"schema\":{}", "[".repeat(1_000_000)))),
             ("deep nesting of what is unknown", whole(format!("{{\"x\":{}", "{\"a\":".repeat(1_000_000)))),
+            ("a password in an address", {
+                let probe = r#"{"http":{"url":"http://user:hunter2@host/","status":200}}"#;
+                Forgery::with(&format!(r#""verify":[{{"name":"a","probe":{probe},"within_s":1}}]"#)).bytes()
+            }),
             ("no program", command("[]")),
             ("a program out of the root", command("[\"../../bin/sh\"]")),
             ("an argument with a NUL", command("[\"sh\",\"\\u0000\"]")),

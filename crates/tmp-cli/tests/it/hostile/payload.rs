@@ -1,5 +1,7 @@
 //! The inner archive and its compression.
 
+use std::io::Write as _;
+
 use tmp_core::Digest;
 
 use super::{
@@ -104,6 +106,18 @@ fn headers_of_contents() {
     );
 }
 
+/// A frame of a good payload with the header of its content a million times after it.
+fn million(good: &[u8]) -> Vec<u8> {
+    let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
+    encoder.write_all(&good[..good.len() - 1024]).unwrap();
+    let headers = header(&member(CONTENT), 0).as_bytes().repeat(1000);
+    for _ in 0..1000 {
+        encoder.write_all(&headers).unwrap();
+    }
+    encoder.write_all(&[0; 1024]).unwrap();
+    encoder.finish().unwrap()
+}
+
 #[test]
 fn compression() {
     let good = Forgery::new();
@@ -128,6 +142,18 @@ fn compression() {
                 Forgery { manifest: " ".repeat(60 << 20), ..Forgery::new() }.bytes(),
             ),
             ("a manifest of zeros", Forgery { manifest: "\0".repeat(31 << 20), ..Forgery::new() }.bytes()),
+            ("a content a million times", {
+                let size = Some(512 * 1_000_000 + real);
+                let forged = Forgery { size, ..Forgery::new() };
+                let yaml = String::from_utf8(forged.members()[1].1.clone()).unwrap();
+                let frame = million(&good.uncompressed());
+                let (was, is) = (Digest::of(&forged.members()[2].1), Digest::of(&frame));
+                archive(&with_sums(yaml.replace(&was.to_string(), &is.to_string()).into_bytes(), frame))
+            }),
+            ("a frame in a frame in a frame", {
+                let inner = compress(&vec![0; 64 << 20], 20);
+                packed(compress(&compress(&inner, 20), 20))
+            }),
             ("a window that is too large", Forgery { window: 27, ..Forgery::new() }.bytes()),
             ("fewer bytes than promised", sized(real + 512)),
             ("more bytes than promised", sized(real - 512)),

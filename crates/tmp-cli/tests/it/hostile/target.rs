@@ -7,8 +7,8 @@ use std::{
     process::{Command, Stdio},
 };
 
-use super::{Victim, limited};
-use crate::support::{Place, ran};
+use super::{Victim, measured};
+use crate::support::Place;
 
 /// Changes a system after its enhancement was packaged, and lets `plan` and `run` refuse it.
 fn refused(what: &str, rule: &str, change: impl FnOnce(&Place)) {
@@ -138,7 +138,7 @@ fn a_database_that_another_process_has_locked() {
     let other = rusqlite::Connection::open(place.path("model.db")).unwrap();
     other.execute_batch("BEGIN EXCLUSIVE").unwrap();
     // Nothing may look at the database in this process meanwhile: closing it would release the lock.
-    let ended = ran(&mut limited(place.dir(), &["run", &file, "--now", "--reason", "a test"]));
+    let ended = measured(place.dir(), &["run", &file, "--now", "--reason", "a test"]);
     drop(other);
     assert_eq!(ended.code, Some(75), "{}{}", ended.out, ended.err);
     assert!(ended.err.contains("main is busy: database is locked"), "{}", ended.err);
