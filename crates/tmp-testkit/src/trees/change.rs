@@ -65,6 +65,9 @@ fn one(model: &mut TreeModel, change: &Change) {
         there.mtime = None;
         return;
     }
+    if holds(model, path, &content, mode) {
+        return;
+    }
     remove(model, path);
     // As on every Unix, a directory made in a set-group-id directory is one too.
     let above = parent(path).and_then(|parent| model.0.get(parent));
@@ -73,6 +76,16 @@ fn one(model: &mut TreeModel, change: &Change) {
     let mode = mode | inherited;
     model.0.insert(path.clone(), Node { content, mode, xattrs: None, mtime: None });
     forget_parent(model, path);
+}
+
+/// Whether a file is there already, with this content and mode: then it stays, with all its other names.
+fn holds(model: &TreeModel, path: &str, content: &NodeContent, mode: u32) -> bool {
+    let there = match model.0.get(path) {
+        Some(Node { content: NodeContent::HardLink(first), .. }) => model.0.get(first),
+        there => there,
+    };
+    matches!(content, NodeContent::File { .. })
+        && there.is_some_and(|there| there.content == *content && there.mode == mode)
 }
 
 fn forget_parent(model: &mut TreeModel, path: &str) {

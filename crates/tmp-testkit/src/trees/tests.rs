@@ -9,6 +9,13 @@ fn perform(root: &std::path::Path, changes: &[Change]) {
     for change in changes {
         let at = root.join(&change.path);
         let there = fs::symlink_metadata(&at).ok();
+        if let (What::PutFile { bytes, mode }, Some(meta)) = (&change.what, &there)
+            && meta.is_file()
+            && std::os::unix::fs::PermissionsExt::mode(&meta.permissions()) & 0o7777 == *mode
+            && fs::read(&at).unwrap() == *bytes
+        {
+            continue;
+        }
         let merges = matches!(change.what, What::PutDirectory { .. })
             && there.as_ref().is_some_and(fs::Metadata::is_dir);
         match there {
