@@ -43,7 +43,31 @@ pub fn apply(model: &TreeModel, changes: &[Change]) -> TreeModel {
     for change in changes {
         one(&mut after, change);
     }
+    let mut made: Vec<(&String, u32)> =
+        changes.iter().filter_map(|change| new_directory(model, change)).collect();
+    made.sort_unstable();
+    for (path, mode) in made {
+        inherit(&mut after, path, mode);
+    }
     after
+}
+
+/// A directory that a change makes, and its mode.
+fn new_directory<'a>(model: &TreeModel, change: &'a Change) -> Option<(&'a String, u32)> {
+    let was = model.0.get(&change.path).is_some_and(|node| node.content == NodeContent::Directory);
+    match change.what {
+        What::PutDirectory { mode } if !was => Some((&change.path, mode)),
+        _ => None,
+    }
+}
+
+/// As on every Unix, a directory made in a set-group-id directory is one too; here it is the mode in the end that
+/// counts, because changes are made as one.
+fn inherit(model: &mut TreeModel, path: &str, mode: u32) {
+    let above = parent(path).and_then(|parent| model.0.get(parent)).map_or(0, |above| above.mode & 0o2000);
+    if let Some(node) = model.0.get_mut(path).filter(|node| node.content == NodeContent::Directory) {
+        node.mode = mode | above;
+    }
 }
 
 fn one(model: &mut TreeModel, change: &Change) {
@@ -69,11 +93,6 @@ fn one(model: &mut TreeModel, change: &Change) {
         return;
     }
     remove(model, path);
-    // As on every Unix, a directory made in a set-group-id directory is one too.
-    let above = parent(path).and_then(|parent| model.0.get(parent));
-    let inherited =
-        above.filter(|_| content == NodeContent::Directory).map_or(0, |above| above.mode & 0o2000);
-    let mode = mode | inherited;
     model.0.insert(path.clone(), Node { content, mode, xattrs: None, mtime: None });
     forget_parent(model, path);
 }

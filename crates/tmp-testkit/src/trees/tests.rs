@@ -6,6 +6,7 @@ use super::*;
 
 /// Does the changes with plain calls of the standard library.
 fn perform(root: &std::path::Path, changes: &[Change]) {
+    let mut made = Vec::new();
     for change in changes {
         let at = root.join(&change.path);
         let there = fs::symlink_metadata(&at).ok();
@@ -33,15 +34,21 @@ fn perform(root: &std::path::Path, changes: &[Change]) {
                 mode(*bits);
             }
             What::PutDirectory { mode: bits } => {
-                let mut inherited = 0;
                 if !merges {
                     fs::create_dir(&at).unwrap();
-                    let made = fs::metadata(&at).unwrap();
-                    inherited = std::os::unix::fs::MetadataExt::mode(&made) & 0o2000;
+                    made.push((at.clone(), *bits));
                 }
-                mode(*bits | if change.path.contains('/') { inherited } else { 0 });
+                mode(*bits);
             }
         }
+    }
+    made.sort();
+    for (at, bits) in made.into_iter().filter(|(at, _)| at.is_dir()) {
+        let above = at
+            .parent()
+            .filter(|above| *above != root)
+            .map_or(0, |above| std::os::unix::fs::MetadataExt::mode(&fs::metadata(above).unwrap()) & 0o2000);
+        fs::set_permissions(&at, std::os::unix::fs::PermissionsExt::from_mode(bits | above)).unwrap();
     }
 }
 
