@@ -3,6 +3,7 @@
 mod model;
 mod page;
 mod point;
+mod power;
 mod proof;
 mod results;
 mod stepping;
@@ -31,6 +32,7 @@ const WORKERS: usize = 2;
 fn proofs() -> Vec<Box<dyn Proof>> {
     let mut proofs = stepping::proofs();
     proofs.extend(store::proofs());
+    proofs.extend(power::proofs());
     proofs
 }
 

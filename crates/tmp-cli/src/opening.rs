@@ -58,27 +58,43 @@ pub(crate) fn databases(site: &Site) -> Vec<Box<dyn Database>> {
 /// # Errors
 /// It cannot be opened; the modules and databases of the site were not touched.
 pub(crate) fn open(workplace: Workplace) -> Result<Opened, Failure> {
-    Engine::open(workplace).map_err(|error| {
-        let (exit, help) = match &error {
-            OpenError::Locked { .. } | OpenError::Archive(ArchiveError::Held { .. }) => {
-                (Exit::NotNow, "try again when it has ended")
-            }
-            OpenError::Probe(_) => {
-                (Exit::PreCheck, "put the root and its work directory on a local disk: ext4, XFS, btrfs")
-            }
-            OpenError::NoRoom { .. } => (Exit::PreCheck, "make room; nothing was changed"),
-            OpenError::OtherState { .. } => {
-                (Exit::PreCheck, "a root has one state directory; see `tmp config show --origin`")
-            }
-            OpenError::Disk(_) | OpenError::Archive(_) => {
-                (Exit::PreCheck, "nothing was changed; see `tmp doctor`")
-            }
-            OpenError::Journal(_) | OpenError::Folder(_) => {
-                (Exit::InDoubt, "nothing was changed; a person must look at the journal")
-            }
-        };
-        Failure::caused(exit, error).help(help)
-    })
+    Engine::open(workplace).map_err(refused)
+}
+
+/// Why an engine cannot be opened, and what helps.
+fn refused(error: OpenError) -> Failure {
+    let (exit, help) = match &error {
+        OpenError::Locked { .. } | OpenError::Archive(ArchiveError::Held { .. }) => {
+            (Exit::NotNow, "try again when it has ended")
+        }
+        OpenError::Probe(_) => {
+            (Exit::PreCheck, "put the root and its work directory on a local disk: ext4, XFS, btrfs")
+        }
+        OpenError::NoRoom { .. } => (Exit::PreCheck, "make room; nothing was changed"),
+        OpenError::OtherState { .. } => {
+            (Exit::PreCheck, "a root has one state directory; see `tmp config show --origin`")
+        }
+        OpenError::Disk(_) | OpenError::Archive(_) => {
+            (Exit::PreCheck, "nothing was changed; see `tmp doctor`")
+        }
+        OpenError::Journal(_) | OpenError::Folder(_) => {
+            (Exit::InDoubt, "nothing was changed; a person must look at the journal")
+        }
+    };
+    Failure::caused(exit, error).help(help)
+}
+
+/// Opens the engine of a site for the sake of the migration that is open there; `None` where none is. Whether
+/// there is room to begin one does not matter then.
+///
+/// # Errors
+/// As [`open`], but for a lack of room.
+pub(crate) fn interrupted(workplace: Workplace) -> Result<Option<Interrupted>, Failure> {
+    match Engine::open(workplace) {
+        Ok(Opened::Interrupted(open)) => Ok(Some(open)),
+        Ok(Opened::Ready(_)) | Err(OpenError::NoRoom { .. }) => Ok(None),
+        Err(error) => Err(refused(error)),
+    }
 }
 
 /// Opens the engine of a site at which nothing is open.

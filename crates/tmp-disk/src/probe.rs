@@ -41,6 +41,20 @@ pub struct Capabilities {
     pub birth_times: bool,
 }
 
+impl Capabilities {
+    /// The least that every file system has which is not refused for its kind: what is known of one on which there is
+    /// no room to try anything. `ephemeral` as for [`probe`].
+    ///
+    /// # Errors
+    /// The file system is refused for its kind.
+    pub fn least(tree: &Tree, work: &Dir, ephemeral: bool) -> Result<Self, ProbeError> {
+        let disk = &**tree.disk();
+        keeps(disk, (tree.root(), tree.path()), ephemeral)?;
+        let file_system = keeps(disk, (work, tree.path()), ephemeral)?;
+        Ok(Self { file_system, exchange: false, xattrs: false, birth_times: false })
+    }
+}
+
 /// Why a file system is refused. The work directory is as it was; the root was not touched.
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {

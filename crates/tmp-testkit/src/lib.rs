@@ -9,7 +9,9 @@
 //! Only tests and xtask use it. It runs on Linux; the stepper knows the registers of x86-64.
 
 mod context;
+pub mod device;
 pub mod matrix;
+pub mod power;
 pub mod sqlite;
 pub mod stepper;
 pub mod trees;

@@ -81,6 +81,8 @@ pub enum Action {
         /// Which signal.
         signal: i32,
     },
+    /// The call of this number does not happen before what [`Stepper::run_meanwhile`] was given is done.
+    Wait(u64),
 }
 
 /// What came of one run.
@@ -90,12 +92,25 @@ pub struct StepOutcome {
     pub calls: Vec<&'static str>,
     /// The call at which something was done; `None` when the process ended before.
     pub hit: Option<&'static str>,
+    /// What was synced, in order.
+    pub syncs: Vec<Sync>,
     /// How the process ended.
     pub ended: Ended,
     /// What it wrote to its standard output.
     pub stdout: String,
     /// What it wrote to its standard error.
     pub stderr: String,
+}
+
+/// A call that makes something durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sync {
+    /// Its number among the counted calls, from 1.
+    pub call: usize,
+    /// What was synced: the file, the directory, or anything on the file system.
+    pub file: PathBuf,
+    /// The error it was answered with; 0 for none.
+    pub errno: i32,
 }
 
 /// How a process ended.
@@ -169,9 +184,29 @@ impl Stepper {
     /// # Errors
     /// The command cannot be started or traced; whatever was started is dead by then.
     pub fn run(&self, action: Action) -> io::Result<StepOutcome> {
+        self.run_apart(action, &|| ())
+    }
+
+    /// Runs the command to its end; something else is done while it waits before its call of this number.
+    ///
+    /// # Errors
+    /// As [`Stepper::run`].
+    pub fn run_meanwhile(
+        &self,
+        at: u64,
+        meanwhile: &(dyn Fn() + std::marker::Sync),
+    ) -> io::Result<StepOutcome> {
+        self.run_apart(Action::Wait(at), meanwhile)
+    }
+
+    fn run_apart(
+        &self,
+        action: Action,
+        meanwhile: &(dyn Fn() + std::marker::Sync),
+    ) -> io::Result<StepOutcome> {
         // A tracer is a thread: with one of its own it can wait for all its tracees and for nobody else's.
         std::thread::scope(|scope| {
-            let worker = scope.spawn(|| self.run_here(action));
+            let worker = scope.spawn(|| self.run_here(action, meanwhile));
             worker.join().unwrap_or_else(|_| Err(io::Error::other("the tracing thread panicked")))
         })
     }
@@ -196,6 +231,7 @@ impl Stepper {
         Ok(StepOutcome {
             calls: Vec::new(),
             hit: None,
+            syncs: Vec::new(),
             ended,
             stdout: text(&output.stdout),
             stderr: text(&output.stderr),
@@ -231,7 +267,7 @@ impl Stepper {
         }
     }
 
-    fn run_here(&self, action: Action) -> io::Result<StepOutcome> {
+    fn run_here(&self, action: Action, meanwhile: &dyn Fn()) -> io::Result<StepOutcome> {
         let output = tempfile::tempdir()?;
         let folder = output.path().canonicalize()?;
         let (stdout, stderr) = (folder.join("out"), folder.join("err"));
@@ -242,11 +278,12 @@ impl Stepper {
         command.process_group(0);
         self.surround(&mut command);
         let child = command.spawn().context("start", "sh")?;
-        let traced = tracer::trace(child.id(), &folder, (self.counting, action), LIMIT)?;
+        let traced = tracer::trace(child.id(), &folder, (self.counting, action, meanwhile), LIMIT)?;
         let text = |path| std::fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         Ok(StepOutcome {
             calls: traced.calls,
             hit: traced.hit,
+            syncs: traced.syncs,
             ended: traced.ended,
             stdout: text(&stdout)?,
             stderr: text(&stderr)?,

@@ -17,7 +17,7 @@ pub(super) const ID: &str = "model";
 const LOSSES: &str = "8";
 
 /// For how many seconds cases are begun in a long run.
-const SECONDS: &str = "3600";
+const SECONDS: &str = "600";
 
 /// The figures of a run.
 pub(super) struct Model {

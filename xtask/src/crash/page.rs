@@ -72,6 +72,20 @@ const KINDS: &str = "
 | create, prune | SIGKILL of `tmp archive create` and `prune`: every archive reads back whole, the next command works |
 | model | no process: the engine on a simulated disk that keeps the five rules (`crates/tmp-disk/src/lib.rs`) and nothing else. All 819 change sets of at most three operations of nine kinds, switched file by file, with and without exchange of names, and as a whole tree, also with a check that fails; at every effect a kill and power losses; some recoveries are struck at each of their effects, some disks lose power again after recovery. Point: case × 1000 + effect |
 | reverse, rehearse | SIGKILL of `tmp reverse`, which ends before or after, and of `tmp rehearse`, which changes nothing |
+| power-cut | killed before a call, or after the last, then the file system is shut down without writing anything more (`xfs_io -x -c shutdown`), mounted again |
+| replay | a disk served over FUSE remembers every write and flush of a migration. For each request: what a loss of power there may leave. What was flushed is there; each block of 4 KiB written since is there, lost, or (ext4, but for its superblock) torn into sectors of 512 bytes: XFS and btrfs presume a disk that writes 4 KiB whole (with torn blocks one XFS image of 1,002 could not be mounted). Seven ways for each request, and nothing lost. Which requests there are differs a little from run to run |
+| failing-disk | the disk refuses a flush and forgets what was written since the one before; or every write before a flush; or everything from a flush on. Then what is on the disk is mounted again |
+| failed-sync | one sync of the migration returns EIO, then the power is cut |
+| full, filled | no byte and no inode is left: after a kill, or from a call on. `recover` runs on the full disk. What was killed before it had a journal is no point |
+| room, inodes, quota | so many KiB (at most 40 MiB) or inodes are left when it begins; btrfs by a quota. Quotas of ext4 and XFS are not built into the kernels that ran this |
+| read-only | from a call on nothing can be written: ext4 as after an error of its disk (`remount,abort`), XFS shut down |
+
+For the matrices of real file systems (from power-cut on) also: before `recover` runs every path of the tree holds the whole
+old or the whole new content; every disk can be mounted; a sync that failed is not asked for again and not followed by
+success. Two exceptions, by name: a migration that was committed durably before the disk failed says so in a `note` and ends
+with 0; and SQLite does not look at the answer to the sync of the directory of its journal. Each matrix lies in mount
+namespaces of its own, on loop devices over images of 96 MiB (ext4), 300 MiB (XFS), 160 MiB (btrfs) and 64 MiB (tmpfs, with
+`ephemeral: true`).
 
 EINTR from then on is the one error that a process may meet for ever: what was interrupted is tried again, by SQLite and
 by Rust's library, so such a process is stopped after 20,000 attempts and counts as killed. The notes say how many.

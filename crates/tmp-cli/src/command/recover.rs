@@ -3,7 +3,6 @@
 use std::sync::{Arc, atomic::AtomicBool};
 
 use serde::Serialize;
-use tmp_migrate::Opened;
 
 use crate::{
     args::Globals,
@@ -70,18 +69,14 @@ fn recover(
     stop: &Arc<AtomicBool>,
     out: &mut Output,
 ) -> Result<Option<Exit>, Failure> {
-    match opening::open(opening::workplace(config, site))? {
-        Opened::Ready(_) => Ok(None),
-        Opened::Interrupted(interrupted) => {
-            let summary = interrupted.summary();
-            let mut crew = Crew::of(site, stop, out);
-            let (_, outcome) = opening::settle(interrupted, &mut crew, out)?;
-            drop(crew);
-            let exit = Exit::of(&outcome);
-            let (id, revision) = (summary.enhancement.as_str(), summary.revision.into());
-            let ended = Ended::new(id, revision, site.to_string(), true, outcome);
-            out.report(&ended.reversing(summary.reverses.is_some()));
-            Ok(Some(exit))
-        }
-    }
+    let Some(interrupted) = opening::interrupted(opening::workplace(config, site))? else { return Ok(None) };
+    let summary = interrupted.summary();
+    let mut crew = Crew::of(site, stop, out);
+    let (_, outcome) = opening::settle(interrupted, &mut crew, out)?;
+    drop(crew);
+    let exit = Exit::of(&outcome);
+    let (id, revision) = (summary.enhancement.as_str(), summary.revision.into());
+    let ended = Ended::new(id, revision, site.to_string(), true, outcome);
+    out.report(&ended.reversing(summary.reverses.is_some()));
+    Ok(Some(exit))
 }

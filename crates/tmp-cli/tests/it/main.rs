@@ -16,6 +16,7 @@ mod import;
 mod interrupt;
 mod kill;
 mod mount;
+mod needs_root;
 mod operate;
 mod privileged;
 mod rehearse;

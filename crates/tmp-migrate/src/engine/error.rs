@@ -19,7 +19,7 @@ pub enum OpenError {
     /// The file system cannot be relied on.
     #[error(transparent)]
     Probe(#[from] ProbeError),
-    /// There is no room for what the way back may need.
+    /// No migration is open, and there is no room for what the way back of one may need.
     #[error("no room for the reserve of {bytes} bytes that a rollback may need")]
     NoRoom {
         /// How much.

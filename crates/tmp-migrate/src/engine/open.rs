@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use camino::Utf8Path;
-use tmp_archive::{Archive, DirectoryStore};
+use tmp_archive::{Archive, ArchiveError, DirectoryStore};
 use tmp_core::{
     MigrationId, Mode, ModulePath, Phase, contents::Contents, database::Database, event::Event,
     outcome::Outcome, plan::Plan,
@@ -65,15 +65,32 @@ impl Engine {
         let Workplace { target, state, disk, clock } = workplace;
         let tree = Tree::open(&disk, Path::new(&target.root))?;
         let work = ensure_private_dir(disk.as_ref(), Path::new(&target.work))?;
-        let lock = lock(disk.as_ref(), (&work, &target.work), &state)?;
-        let capabilities = probed(&tree, &work, target.ephemeral)?;
-        let state_dir = ensure_private_dir(disk.as_ref(), Path::new(&state))?;
+        let lock = match lock(disk.as_ref(), (&work, &target.work), &state) {
+            Err(OpenError::Disk(error)) if disk.open_root(Path::new(&journals_path)).is_err() => {
+                return Err(unmade(error));
+            }
+            locked => locked?,
+        };
+        let (capabilities, unprobed) = match probed(&tree, &work, target.ephemeral).map_err(no_room) {
+            Ok(capabilities) => (capabilities, None),
+            Err(Ok(error)) => (Capabilities::least(&tree, &work, target.ephemeral)?, Some(error)),
+            Err(Err(error)) => return Err(error.into()),
+        };
+        // What cannot be made for want of room never held a migration.
+        let state_dir = ensure_private_dir(disk.as_ref(), Path::new(&state)).map_err(unmade)?;
         keeps(disk.as_ref(), (&state_dir, Path::new(&state)), target.ephemeral)?;
         let private = Mode::from_bits(0o700);
-        let journals = create_dir_durably(disk.as_ref(), &state_dir, "journal", private)?;
-        let loaded = [&work, &state_dir].into_iter().try_for_each(|dir| ballast::load(disk.as_ref(), dir));
-        let store = DirectoryStore::open(&disk, Path::new(&archive_path))?;
-        let archive = Archive::open(std::sync::Arc::new(store))?;
+        let journals = create_dir_durably(disk.as_ref(), &state_dir, "journal", private).map_err(unmade)?;
+        let first = folder::migrations(disk.as_ref(), &journals)?.is_empty();
+        let store = DirectoryStore::open(&disk, Path::new(&archive_path));
+        let archive = store.and_then(|store| Archive::open(std::sync::Arc::new(store)));
+        let archive = archive.map_err(|error| match error {
+            ArchiveError::Disk(error) if first => unmade(error),
+            ArchiveError::Store { doing, name, source } if first && ballast::is_no_room(&source) => {
+                unmade(DiskError { doing, path: name, source })
+            }
+            error => error.into(),
+        })?;
         folder::sweep(disk.as_ref(), &journals, &target.root)?;
         let site = Box::new(Site {
             target,
@@ -88,11 +105,16 @@ impl Engine {
             lock,
         });
         if let Some(open) = open_migration(&site)? {
-            // Whoever takes a migration back may have given the ballast up for that.
+            // Its way back needs no room, and nothing that could be tried: it was tried before it began.
             return Ok(Opened::Interrupted(Interrupted::new(site, open)?));
         }
-        loaded.map_err(|source| OpenError::NoRoom { bytes: ballast::SIZE, source })?;
         cleanup::sweep(&site)?;
+        let missing = |source| OpenError::NoRoom { bytes: ballast::SIZE, source };
+        unprobed.map_or(Ok(()), |source| Err(missing(source)))?;
+        [&site.work, &site.state]
+            .into_iter()
+            .try_for_each(|dir| ballast::load(site.disk(), dir))
+            .map_err(missing)?;
         Ok(Opened::Ready(Self { site }))
     }
 }
@@ -202,17 +224,36 @@ fn ready(plan: &Plan, party: &mut Party<'_>) -> Result<(), EngineError> {
 
 /// Probes the file system; where there is no room for that, gives the ballast up first, because an
 /// open migration must go back on a full disk too.
-fn probed(tree: &Tree, work: &Dir, ephemeral: bool) -> Result<Capabilities, OpenError> {
+fn probed(tree: &Tree, work: &Dir, ephemeral: bool) -> Result<Capabilities, ProbeError> {
     let disk = tree.disk().as_ref();
-    match probe(tree, work, ephemeral) {
-        Err(ProbeError::Disk(DiskError { source, .. }) | ProbeError::Lacks { source: Some(source), .. })
-            if ballast::is_no_room(&source) =>
-        {
+    match probe(tree, work, ephemeral).map_err(no_room) {
+        Ok(capabilities) => Ok(capabilities),
+        Err(Err(error)) => Err(error),
+        Err(Ok(_)) => {
             let fault = |source| DiskError { doing: "release", path: ballast::NAME.into(), source };
             ballast::release(disk, work).and_then(|()| disk.sync_all(work)).map_err(fault)?;
-            Ok(probe(tree, work, ephemeral)?)
+            probe(tree, work, ephemeral)
         }
-        probed => Ok(probed?),
+    }
+}
+
+/// An error of making what no migration has been in.
+fn unmade(source: DiskError) -> OpenError {
+    if ballast::is_no_room(&source.source) {
+        OpenError::NoRoom { bytes: ballast::SIZE, source }
+    } else {
+        source.into()
+    }
+}
+
+/// What there was no room for, where that is why a file system could not be probed; else the error itself.
+fn no_room(error: ProbeError) -> Result<DiskError, ProbeError> {
+    match error {
+        ProbeError::Disk(error) if ballast::is_no_room(&error.source) => Ok(error),
+        ProbeError::Lacks { what, source: Some(source), .. } if ballast::is_no_room(&source) => {
+            Ok(DiskError { doing: what, path: "in the work directory".into(), source })
+        }
+        error => Err(error),
     }
 }
 
@@ -302,7 +343,8 @@ fn lock(disk: &dyn Disk, (work, work_path): (&Dir, &Utf8Path), state: &Utf8Path)
         return Err(OpenError::OtherState { work: work_path.to_string(), other: other.to_owned() });
     }
     let note = format!("process {}\nstate {state}\n", std::process::id());
-    match disk.try_lock(at, &note).map_err(fault)? {
+    // On some file systems even what is written over needs room.
+    match ballast::with_room(disk, work, || disk.try_lock(at, &note)).map_err(fault)? {
         Some(lock) => Ok(lock),
         None => Err(OpenError::Locked { holder: before.trim().replace('\n', ", ") }),
     }

@@ -80,6 +80,20 @@ impl Weak {
         Arc::new(Self { inner: Arc::new(RealDisk), refuses: Box::new(refuses), mount: None, hasty: false })
     }
 
+    /// A disk with not one inode left, whatever is removed; and no room to write over a file until something is.
+    pub(crate) fn stuffed() -> Arc<Self> {
+        let room = AtomicBool::new(false);
+        let refuses = move |call: &str, _| {
+            if call == "remove_file" {
+                room.store(true, Ordering::SeqCst);
+            }
+            let is_new = ["create_file", "create_symlink", "allocate"].contains(&call);
+            let is_over = call == "try_lock" && !room.load(Ordering::SeqCst);
+            (is_new || is_over).then(|| io::ErrorKind::StorageFull.into())
+        };
+        Arc::new(Self { inner: Arc::new(RealDisk), refuses: Box::new(refuses), mount: None })
+    }
+
     /// A disk on which this process lacks one right: `read`, `enter`, `change`, `adjust` or `give`.
     pub(crate) fn without_right(right: &'static str) -> Arc<Self> {
         let refuses = move |call: &str, _| (call == right).then(|| io::ErrorKind::PermissionDenied.into());

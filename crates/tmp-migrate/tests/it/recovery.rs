@@ -232,6 +232,19 @@ fn a_full_disk_does_not_stop_a_recovery() {
     }
 }
 
+#[test]
+fn a_disk_without_an_inode_does_not_stop_a_recovery_and_another_migration_waits_for_room() {
+    let mut lab = lab(false);
+    let before = lab.seen();
+    lab.die_at(|event| matches!(event, Event::Done { work: Work::Switch, .. }));
+    let outcome = lab.recover_on(Weak::stuffed());
+    assert!(matches!(outcome, Ok(Some(Outcome::RolledBack { .. }))), "{outcome:?}");
+    assert_same(&before, &lab.seen());
+    let again = lab.recover_on(Weak::stuffed());
+    assert!(matches!(again, Err(Ended::Open(OpenError::NoRoom { .. }))), "{again:?}");
+    assert!(lab.recover().is_none());
+}
+
 /// The machine's clock, an hour behind.
 struct Behind(SystemClock);
 

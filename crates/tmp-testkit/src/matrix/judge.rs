@@ -163,6 +163,7 @@ mod tests {
         StepOutcome {
             calls: Vec::new(),
             hit: None,
+            syncs: Vec::new(),
             ended: Ended::Exited(code),
             stdout: said.into(),
             stderr: String::new(),

@@ -165,6 +165,11 @@ pub fn reads(name: &str) -> bool {
     matches!(name, "read" | "pread64")
 }
 
+/// Whether a call of this name makes something durable and has one descriptor.
+pub(super) fn syncs(name: &str) -> bool {
+    matches!(name, "fsync" | "fdatasync" | "syncfs" | "sync_file_range")
+}
+
 /// Whether open flags create or truncate.
 pub(super) fn creates(flags: u64) -> bool {
     let wanted = u64::from((libc::O_CREAT | libc::O_TRUNC).cast_unsigned());

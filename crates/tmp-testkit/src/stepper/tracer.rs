@@ -23,7 +23,7 @@ use nix::{
 };
 
 use super::{
-    Action, Counting, Ended, PATIENCE,
+    Action, Counting, Ended, PATIENCE, Sync,
     syscalls::{self, Flags},
 };
 use crate::context::Context;
@@ -32,17 +32,16 @@ use crate::context::Context;
 pub(super) struct Traced {
     pub(super) calls: Vec<&'static str>,
     pub(super) hit: Option<&'static str>,
+    pub(super) syncs: Vec<Sync>,
     pub(super) ended: Ended,
 }
 
+/// Which calls are counted, what is done at one of them, and what is done while it waits.
+pub(super) type What<'a> = (Counting, Action, &'a dyn Fn());
+
 /// Seizes a child of this thread that is about to stop itself, lets it become its command and follows it to
 /// its end. Whatever it started is killed then. Writing to a file directly below `output` is not counted.
-pub(super) fn trace(
-    child: u32,
-    output: &Path,
-    what: (Counting, Action),
-    limit: Duration,
-) -> io::Result<Traced> {
+pub(super) fn trace(child: u32, output: &Path, what: What<'_>, limit: Duration) -> io::Result<Traced> {
     let root = Pid::from_raw(i32::try_from(child).map_err(io::Error::other)?);
     let (done, over) = mpsc::channel::<()>();
     let late = AtomicBool::new(false);
@@ -86,6 +85,7 @@ struct Tracer<'a> {
     output: &'a Path,
     counting: Counting,
     action: Action,
+    meanwhile: &'a dyn Fn(),
     /// Whether the shell has become the command.
     started: bool,
     /// Threads that are between the beginning and the end of a system call.
@@ -101,6 +101,9 @@ struct Tracer<'a> {
     /// How many calls were made to fail.
     failed: u64,
     calls: Vec<&'static str>,
+    syncs: Vec<Sync>,
+    /// Which of them a thread waits for.
+    syncing: BTreeMap<Pid, usize>,
     hit: Option<&'static str>,
 }
 
@@ -115,12 +118,13 @@ enum Doom {
 }
 
 impl<'a> Tracer<'a> {
-    fn new(root: Pid, output: &'a Path, (counting, action): (Counting, Action)) -> Self {
+    fn new(root: Pid, output: &'a Path, (counting, action, meanwhile): What<'a>) -> Self {
         Self {
             root,
             output,
             counting,
             action,
+            meanwhile,
             started: false,
             inside: BTreeSet::new(),
             alive: BTreeSet::from([root]),
@@ -129,6 +133,8 @@ impl<'a> Tracer<'a> {
             doomed: BTreeMap::new(),
             failed: 0,
             calls: Vec::new(),
+            syncs: Vec::new(),
+            syncing: BTreeMap::new(),
             hit: None,
         }
     }
@@ -166,7 +172,7 @@ impl<'a> Tracer<'a> {
             }
         }
         let ended = ended.ok_or_else(|| io::Error::other("the process vanished"))?;
-        Ok(Traced { calls: self.calls, hit: self.hit, ended })
+        Ok(Traced { calls: self.calls, hit: self.hit, syncs: self.syncs, ended })
     }
 
     fn stopped(&mut self, pid: Pid, status: WaitStatus) -> nix::Result<()> {
@@ -209,6 +215,11 @@ impl<'a> Tracer<'a> {
         let mut registers = ptrace::getregs(task)?;
         let Some(name) = self.counted(task, &registers)? else { return Ok(()) };
         self.calls.push(name);
+        if syscalls::syncs(name) {
+            self.syncing.insert(task, self.syncs.len());
+            let file = std::fs::read_link(format!("/proc/{task}/fd/{}", registers.rdi)).unwrap_or_default();
+            self.syncs.push(Sync { call: self.calls.len(), file, errno: 0 });
+        }
         let number = self.calls.len() as u64;
         match self.action {
             Action::Kill(at) if at == number => {
@@ -232,6 +243,10 @@ impl<'a> Tracer<'a> {
             Action::Signal { at, signal } if at == number => {
                 self.hit = Some(name);
                 kill(self.root, Signal::try_from(signal)?)?;
+            }
+            Action::Wait(at) if at == number => {
+                self.hit = Some(name);
+                (self.meanwhile)();
             }
             Action::Fail { at, persistent, errno } if at == number || (persistent && at < number) => {
                 self.hit.get_or_insert(name);
@@ -265,6 +280,15 @@ impl<'a> Tracer<'a> {
     }
 
     fn after(&mut self, task: Pid) -> nix::Result<()> {
+        let sync = self.syncing.remove(&task);
+        if let Some(sync) = sync.and_then(|index| self.syncs.get_mut(index)) {
+            sync.errno = match self.doomed.get(&task) {
+                Some(Doom::Fail(errno)) => *errno,
+                // The kernel returns an error as its number below zero.
+                _ => i32::try_from(ptrace::getregs(task)?.rax.cast_signed().saturating_neg())
+                    .unwrap_or_default(),
+            };
+        }
         let Some(doom) = self.doomed.remove(&task) else { return Ok(()) };
         let mut registers = ptrace::getregs(task)?;
         match doom {

@@ -1,5 +1,5 @@
-//! How many points of each matrix are tried: in a sample, within the time that a change may take; in a long run,
-//! wherever a whole matrix takes minutes, all of them.
+//! How many points of each matrix are tried: in a sample, within the time that a change may take; in a long run, all of
+//! the matrices that the guarantees ask to be whole, and of the others what fits into an hour.
 
 use tmp_testkit::matrix::Package::{self, Atomic, Commands, Failing, Files, Large, Sqlite};
 
@@ -13,30 +13,32 @@ pub(super) const ALL: u64 = u64::MAX;
 pub(super) fn points(kind: Kind, package: Package, choice: Choice) -> u64 {
     let (short, long) = match (kind, package) {
         (Kind::Kill, Files | Sqlite) => (60, ALL),
-        (Kind::Kill, Atomic | Commands) => (40, ALL),
-        (Kind::Kill, Failing) => (30, 1500),
-        (Kind::Kill, Large) => (16, 600),
-        (Kind::Error, Files | Sqlite) => (80, ALL),
-        (Kind::Error, Commands) => (50, ALL),
-        (Kind::Error, Atomic) => (40, 1000),
-        (Kind::Error, Failing) => (30, 1000),
-        (Kind::Error, Large) => (16, 400),
-        (Kind::Tear | Kind::Short | Kind::ShortRead, Large) => (6, 100),
-        (Kind::Tear | Kind::Short | Kind::ShortRead, _) => (14, ALL),
-        (Kind::Twice, Files) => (420, 3000),
-        (Kind::Twice, Sqlite) => (330, 1500),
-        (Kind::Twice, Atomic) => (110, 600),
-        (Kind::Twice, Commands) => (100, 600),
-        (Kind::Twice, Failing) => (60, 600),
-        (Kind::Twice, Large) => (16, 100),
-        (Kind::Thrice, Files) => (110, 500),
-        (Kind::Thrice, Sqlite) => (90, 400),
-        (Kind::Thrice, Atomic | Commands) => (30, 200),
-        (Kind::Thrice, Failing) => (20, 200),
-        (Kind::Thrice, Large) => (8, 40),
-        (Kind::ReadError | Kind::Signal, Large) => (8, 200),
-        (Kind::ReadError, _) => (24, 800),
-        (Kind::Signal, _) => (24, 600),
+        (Kind::Kill, Commands) => (40, ALL),
+        (Kind::Kill, Atomic) => (40, 500),
+        (Kind::Kill, Failing) => (30, 500),
+        (Kind::Kill, Large) => (16, 200),
+        (Kind::Error, Files) => (80, ALL),
+        (Kind::Error, Sqlite) => (80, 1500),
+        (Kind::Error, Commands) => (50, 600),
+        (Kind::Error, Atomic) => (40, 300),
+        (Kind::Error, Failing) => (30, 300),
+        (Kind::Error, Large) => (16, 100),
+        (Kind::Tear | Kind::Short | Kind::ShortRead, Large) => (6, 50),
+        (Kind::Tear | Kind::Short | Kind::ShortRead, _) => (14, 150),
+        (Kind::Twice, Files) => (420, 700),
+        (Kind::Twice, Sqlite) => (330, 500),
+        (Kind::Twice, Atomic) => (110, 150),
+        (Kind::Twice, Commands) => (100, 150),
+        (Kind::Twice, Failing) => (60, 100),
+        (Kind::Twice, Large) => (16, 30),
+        (Kind::Thrice, Files) => (110, 160),
+        (Kind::Thrice, Sqlite) => (90, 120),
+        (Kind::Thrice, Atomic | Commands) => (30, 40),
+        (Kind::Thrice, Failing) => (20, 40),
+        (Kind::Thrice, Large) => (8, 10),
+        (Kind::ReadError | Kind::Signal, Large) => (8, 30),
+        (Kind::ReadError, _) => (24, 120),
+        (Kind::Signal, _) => (24, 80),
     };
     choice.count(short, long)
 }

@@ -152,7 +152,7 @@ impl Kind {
             Action::Signal { at, signal } => format!("signal {signal} before call {at}"),
             Action::Tear { at, part } => format!("killed when 1/{part} of call {at} was done"),
             Action::Short(at) => format!("half of call {at}"),
-            Action::Kill(_) | Action::Count => match point.0.as_slice() {
+            Action::Kill(_) | Action::Count | Action::Wait(_) => match point.0.as_slice() {
                 [at, rest @ ..] if !rest.is_empty() => {
                     format!("killed before call {at}, and recovers before calls {rest:?}")
                 }
