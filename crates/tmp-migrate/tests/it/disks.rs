@@ -91,7 +91,7 @@ impl Weak {
             let is_over = call == "try_lock" && !room.load(Ordering::SeqCst);
             (is_new || is_over).then(|| io::ErrorKind::StorageFull.into())
         };
-        Arc::new(Self { inner: Arc::new(RealDisk), refuses: Box::new(refuses), mount: None })
+        Arc::new(Self { inner: Arc::new(RealDisk), refuses: Box::new(refuses), mount: None, hasty: false })
     }
 
     /// A disk on which this process lacks one right: `read`, `enter`, `change`, `adjust` or `give`.
