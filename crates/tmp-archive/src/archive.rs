@@ -50,10 +50,8 @@ impl Archive {
     }
 
     pub(crate) fn hold(store: Arc<dyn ArchiveStore>, how: Hold) -> Result<Self, ArchiveError> {
-        match small(&*store, FORMAT)? {
-            Some(found) if found == VERSION.as_bytes() => {}
-            Some(found) => return Err(unknown(&found)),
-            None => mark(&*store)?,
+        if !is_marked(&*store)? {
+            mark(&*store)?;
         }
         match store.hold(how).map_err(ArchiveError::store("lock", FORMAT))? {
             Some(held) => Ok(Self { store, held: Arc::new(held) }),
@@ -130,6 +128,13 @@ impl Archive {
     /// Drops what is cached of a snapshot and answers its document, read anew.
     pub(crate) fn refreshed(&self, id: &SnapshotId) -> Result<SnapshotInfo, ArchiveError> {
         let drop = |name: &str| self.store.drop_cache(name).map_err(ArchiveError::store("read anew", name));
+        // Without it nobody can open the archive.
+        if size(self.store(), FORMAT)?.is_some() {
+            drop(FORMAT)?;
+        }
+        if !is_marked(self.store())? {
+            return Err(ArchiveError::damaged(FORMAT, "it is missing"));
+        }
         if size(self.store(), &blob(id))?.is_none() {
             return Err(ArchiveError::NoSuchSnapshot { id: *id });
         }
@@ -159,6 +164,15 @@ impl Archive {
         let name = blob(&info.id);
         let bytes = info.encode().map_err(|error| ArchiveError::store("write", &name)(error.into()))?;
         self.store.write(&name, &mut |out| out.write_all(&bytes)).map_err(ArchiveError::store("write", &name))
+    }
+}
+
+/// Whether a store says that it is an archive, of the version that is known.
+fn is_marked(store: &dyn ArchiveStore) -> Result<bool, ArchiveError> {
+    match small(store, FORMAT)? {
+        Some(found) if found == VERSION.as_bytes() => Ok(true),
+        Some(found) => Err(unknown(&found)),
+        None => Ok(false),
     }
 }
 

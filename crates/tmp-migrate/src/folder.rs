@@ -131,7 +131,8 @@ impl Folder {
         let bytes = read_whole(disk, At::new(&self.dir, PLAN), LARGEST_PLAN)?;
         match records.first().map(|record| &record.fact) {
             Some(Fact::Begin { plan, .. }) if *plan == Digest::of(&bytes) => {}
-            _ => return Err(wrong("another digest".into())),
+            Some(_) => return Err(wrong("another digest".into())),
+            None => return Err(wrong("the journal is empty, so it says nothing".into())),
         }
         let plan: Plan = serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?;
         if plan.schema == plan::SCHEMA {

@@ -150,7 +150,8 @@ fn a_damaged_pack_does_not_serve_new_snapshots() {
     assert!(archive.verify(&id(1), &mut quiet).is_err());
 }
 
-/// Blocks of a disk go as a whole: each one of every blob, zeroed, exchanged for noise, or left out.
+/// Blocks of a disk go as a whole: each one of every blob, zeroed, other bytes, left out, exchanged with the next, or
+/// with that in its place.
 #[test]
 fn every_lost_block_and_every_wrong_length_is_noticed() {
     let place = Place::new();
@@ -171,7 +172,17 @@ fn every_lost_block_and_every_wrong_length_is_noticed() {
             let at = number * 4096;
             let replaced = |with: Vec<u8>| [&good[..at], &with, &good[at + block.len()..]].concat();
             let other: Vec<u8> = block.iter().map(|byte| byte.wrapping_add(1)).collect();
-            for bad in [replaced(vec![0; block.len()]), replaced(other), replaced(Vec::new())] {
+            // What went to the wrong place: this block where the next belongs, and the reverse.
+            let rest = &good[at + block.len()..];
+            let next = &rest[..rest.len().min(block.len())];
+            let swapped = [&good[..at], next, block, &rest[next.len()..]].concat();
+            let doubled = [&good[..at], next, rest].concat();
+            for bad in
+                [replaced(vec![0; block.len()]), replaced(other), replaced(Vec::new()), swapped, doubled]
+            {
+                if bad == good {
+                    continue;
+                }
                 fs::write(&path, bad).unwrap();
                 assert!(verify(&store).is_err(), "block {number} of {}", path.display());
                 tried += 1;
@@ -186,5 +197,5 @@ fn every_lost_block_and_every_wrong_length_is_noticed() {
         fs::write(&path, &good).unwrap();
     }
     verify(&store).unwrap();
-    assert!(tried > 800, "{tried}");
+    assert!(tried > 1400, "{tried}");
 }

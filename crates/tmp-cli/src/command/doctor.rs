@@ -65,6 +65,7 @@ pub(crate) fn run(globals: &Globals, out: &mut Output) -> Result<Exit, Failure> 
     let ephemeral = !config.sites.is_empty() && config.sites.iter().all(|site| site.ephemeral);
     doctor.place("state directory", disk.as_ref(), &config.state.value, ephemeral);
     doctor.private("state directory", disk.as_ref(), &config.state.value);
+    doctor.copies(disk.as_ref(), &config.state.value);
     let all = match journals::readable(&config) {
         Ok(all) => all,
         Err(failure) => {
@@ -143,6 +144,16 @@ impl Examination {
                 }
             }
             Err(error) => self.fault(about, format!("{path}: {error}")),
+        }
+    }
+
+    /// Copies of databases in the state directory that belong to an archive being made.
+    fn copies(&mut self, disk: &dyn Disk, state: &Utf8Path) {
+        let names = disk.open_root(state.as_std_path()).and_then(|dir| disk.list(&dir)).unwrap_or_default();
+        for name in names.iter().filter_map(|name| name.to_str()).filter(|name| name.starts_with("create-")) {
+            let text = "holds copies of databases: an archive is being made, or the making of one was killed; \
+                        the next `tmp archive create` of that site removes them";
+            self.warn("state directory", format!("{name} {text}"));
         }
     }
 

@@ -8,6 +8,7 @@ mod author;
 mod config;
 mod confined;
 mod demo;
+mod doubt;
 mod git;
 mod help;
 mod hostile;

@@ -38,16 +38,13 @@ impl Run<'_, '_> {
         self.record(Fact::Prepared(Box::new(prepared.clone())))?;
         let locked = self.site.clock().elapsed();
         let (before, after) = self.sql(prepared.marker.as_ref())?;
-        let changed = match &seen {
-            Some(seen) => sight::changed(seen, &sight::whole(self.disk(), self.tree.root())?),
-            None => sight::changed(&archived, &sight::sight(&self.tree, self.plan)?),
-        };
-        if let Some(path) = changed {
-            return Err(Trouble::TurnBack(format!(
-                "{path} was changed by somebody else after it was archived"
-            )));
-        }
+        self.still_as_archived(&archived, seen.as_ref())?;
         self.record(Fact::Switch { before, after })?;
+        // That took its time. What is noticed before the first move leaves nothing to be moved back.
+        if let Err(trouble) = self.still_as_archived(&archived, seen.as_ref()) {
+            self.memory.switching = false;
+            return Err(trouble);
+        }
         if mutant::is("commit-first") {
             self.commit(prepared.marker.as_ref())?;
         }
@@ -70,6 +67,18 @@ impl Run<'_, '_> {
             self.record(Fact::Applied)?;
         }
         Ok(())
+    }
+
+    /// Nobody changed what will be switched since it was archived, or anything in the tree since the next one was
+    /// built from it.
+    fn still_as_archived(&self, archived: &Sight, built: Option<&Sight>) -> Result<(), Trouble> {
+        let changed = match built {
+            Some(built) => sight::changed(built, &sight::whole(self.disk(), self.tree.root())?),
+            None => sight::changed(archived, &sight::sight(&self.tree, self.plan)?),
+        };
+        changed.map_or(Ok(()), |path| {
+            Err(Trouble::TurnBack(format!("{path} was changed by somebody else after it was archived")))
+        })
     }
 
     /// Names every inode and every time that recovery needs.

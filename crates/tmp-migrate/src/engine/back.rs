@@ -6,11 +6,12 @@ use tmp_core::{
     database::{DatabaseError, Settled, SqlText, Undo, Undone},
     enhancement::{SqlRollback, TransactionMode},
     event::Event,
+    module::Kind,
     mutant,
     outcome::{DatabaseComparison, Outcome},
     plan::AFTER_ROLLBACK,
 };
-use tmp_disk::{At, DiskError, remove_tree};
+use tmp_disk::{At, DiskError, Stat, remove_tree};
 
 use super::{
     ballast,
@@ -253,7 +254,9 @@ impl Run<'_, '_> {
         let directories = if self.memory.switching { directories } else { Vec::new() };
         let set = |at: At<'_>, mtime, shown: &str| -> Result<(), DiskError> {
             let stat = disk.stat(at).map_err(DiskError::at("look at", shown))?;
-            if stat.is_some_and(|stat| stat.mtime != mtime) && !mutant::is("times") {
+            // What somebody put in the place of a directory is theirs.
+            let differs = |stat: Stat| stat.kind == Kind::Directory && stat.mtime != mtime;
+            if stat.is_some_and(differs) && !mutant::is("times") {
                 disk.set_mtime(at, mtime).map_err(DiskError::at("set the time of", shown))?;
             }
             Ok(())

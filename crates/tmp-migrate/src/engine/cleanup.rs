@@ -10,12 +10,13 @@ use tmp_archive::{Entry, EntryPath, Snapshot};
 use tmp_core::{
     MigrationId, Phase,
     event::Work,
-    module::{Content, Kind, Timestamp},
+    module::{Attributes, Content, Kind},
     mutant,
     plan::{Action, Operation, Plan},
 };
 use tmp_disk::{
-    At, Dir, Disk, DiskError, ObservedContent, Rename, Tree, create_dir_durably, observe, remove_tree,
+    At, Dir, Disk, DiskError, ObservedContent, Rename, Tree, attributes_of, create_dir_durably, observe,
+    remove_tree,
 };
 
 use super::{
@@ -124,7 +125,7 @@ fn empty_after_rollback(
         }
         let snapshot = memory.snapshot.and_then(|id| site.archive.read(&id).ok());
         let parked = Parked::new(live, plan, dir, snapshot.as_ref())?;
-        parked.keep(site, &parked.of_next()?)
+        parked.keep(site, &parked.of_next(memory.switching)?)
     };
     empty(site, plan, &changed, &tree)
 }
@@ -206,10 +207,10 @@ fn set_aside(site: &Site, migration: &MigrationId) -> Result<(), DiskError> {
         .map_err(DiskError::at("keep", &from))
 }
 
-/// What can be seen of a thing without reading it.
-pub(super) type Shape = (Kind, u64, Option<Timestamp>);
+/// What can be seen of a thing without reading its content: type, size, attributes.
+pub(super) type Shape = (Kind, u64, Attributes);
 
-/// Whether a parked module differs from what was archived, by type, size and modification time.
+/// Whether a parked module differs from what was archived, by type, size and attributes.
 fn parked_changed(
     disk: &dyn Disk,
     slots: &Dir,
@@ -230,21 +231,25 @@ fn parked_changed(
 }
 
 pub(super) fn archived_shape(entry: &Entry) -> Option<Shape> {
-    match entry {
-        Entry::Absent => None,
-        Entry::File(file) => Some((Kind::File, file.content.size, Some(file.attributes.mtime))),
-        // Its time says no more than the names in it.
-        Entry::Directory { .. } => Some((Kind::Directory, 0, None)),
-        Entry::Symlink { target, .. } => Some((Kind::Symlink, target.len() as u64, None)),
-    }
+    let size = match entry {
+        Entry::File(file) => file.content.size,
+        Entry::Symlink { target, .. } => target.len() as u64,
+        Entry::Absent | Entry::Directory { .. } => 0,
+    };
+    Some(shape(entry.kind(), size, entry.attributes()?.clone()))
 }
 
 /// The shape of what stands somewhere.
-pub(super) const fn shape_of(kind: Kind, size: u64, mtime: Timestamp) -> Shape {
+pub(super) fn shape_at(disk: &dyn Disk, at: At<'_>) -> Result<Option<Shape>, DiskError> {
+    let Some(stat) = disk.stat(at).map_err(DiskError::at("look at", at.name))? else { return Ok(None) };
+    Ok(Some(shape(stat.kind, stat.size, attributes_of(disk, at, &stat)?)))
+}
+
+fn shape(kind: Kind, size: u64, attributes: Attributes) -> Shape {
     match kind {
-        Kind::File => (kind, size, Some(mtime)),
-        Kind::Symlink => (kind, size, None),
-        kind => (kind, 0, None),
+        // Its time says no more than the names in it.
+        Kind::Directory => (kind, 0, Attributes { mtime: (0, 0).into(), ..attributes }),
+        kind => (kind, size, attributes),
     }
 }
 
@@ -255,10 +260,8 @@ fn shapes(
     path: EntryPath,
     found: &mut BTreeMap<EntryPath, Shape>,
 ) -> Result<(), DiskError> {
-    let Some(stat) = disk.stat(At { dir, name }).map_err(DiskError::at("look at", name))? else {
-        return Ok(());
-    };
-    if stat.kind == Kind::Directory {
+    let Some(shape) = shape_at(disk, At { dir, name })? else { return Ok(()) };
+    if shape.0 == Kind::Directory {
         let below = disk.open_dir(dir, name).map_err(DiskError::at("open", name))?;
         for name in disk.list(&below).map_err(DiskError::at("list", name))? {
             // A name that no snapshot can hold is one that was not archived.
@@ -266,7 +269,7 @@ fn shapes(
             shapes(disk, &below, &name, child, found)?;
         }
     }
-    found.insert(path, shape_of(stat.kind, stat.size, stat.mtime));
+    found.insert(path, shape);
     Ok(())
 }
 

@@ -6,6 +6,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     ffi::OsStr,
+    path::Path,
 };
 
 use tmp_archive::{EntryPath, Snapshot};
@@ -19,7 +20,7 @@ use tmp_disk::{
 };
 
 use super::{
-    cleanup::{archived_shape, shape_of},
+    cleanup::{Shape, archived_shape, shape_at},
     sight::{self, Glance, Key, Sight},
     site::{Site, TREE, kept},
 };
@@ -42,6 +43,9 @@ pub(super) struct Parked<'a> {
     staged: BTreeMap<Key, &'a Content>,
 }
 
+/// Inodes whose mode TMP changes, from what to what: all names of one have it.
+type Modes = BTreeMap<Identity, (Mode, Mode)>;
+
 impl<'a> Parked<'a> {
     /// Looks at the tree that stands at the root.
     pub(super) fn new(
@@ -60,42 +64,78 @@ impl<'a> Parked<'a> {
             Action::Remove | Action::SetMode { .. } => &[],
         });
         let staged = staged.map(|module| (Key::from(&module.path), &module.content)).collect();
-        Ok(Self { disk, plan, dir, snapshot, live, inodes, switched: switched.collect(), staged })
+        let switched = switched.collect();
+        Ok(Self { disk, plan, dir, snapshot, live, inodes, switched, staged })
     }
 
     /// What is in the old tree of a committed migration and must not go: all that is neither archived nor
     /// stands at the root.
-    pub(super) fn of_old(&self) -> Result<Vec<Key>, DiskError> {
-        self.all(|key, glance| Ok(self.is_archived(key, glance) || self.stands(key, glance)))
+    pub(super) fn of_old(&self) -> Result<BTreeSet<Key>, DiskError> {
+        self.all(true, |_| Ok(false))
     }
 
     /// What is in the next tree of a migration that rolled back and must not go: all that was not put there
-    /// by TMP.
-    pub(super) fn of_next(&self) -> Result<Vec<Key>, DiskError> {
-        self.all(|key, glance| {
-            let safe = self.is_archived(key, glance) || self.stands(key, glance);
-            Ok(safe || self.is_staged(key)?)
-        })
+    /// by TMP. Before it stood at the root nobody could make a directory in it.
+    pub(super) fn of_next(&self, stood: bool) -> Result<BTreeSet<Key>, DiskError> {
+        self.all(stood, |key| self.is_staged(key))
     }
 
-    fn all(&self, safe: impl Fn(&Key, &Glance) -> Result<bool, DiskError>) -> Result<Vec<Key>, DiskError> {
-        let mut found = Vec::new();
-        for (key, glance) in sight::whole(self.disk, self.dir)? {
-            let gone = glance.kind != Kind::Directory && !self.inodes.contains(&glance.identity);
-            if gone && !safe(&key, &glance)? {
-                found.push(key);
+    fn all(
+        &self,
+        directories: bool,
+        staged: impl Fn(&Key) -> Result<bool, DiskError>,
+    ) -> Result<BTreeSet<Key>, DiskError> {
+        let mut found = BTreeSet::new();
+        let tree = sight::whole(self.disk, self.dir)?;
+        let modes = self.plan.operations.iter().filter_map(|operation| match operation.action {
+            Action::SetMode { from, to } => Some((sight::identity(&tree, &operation.path)?, (from, to))),
+            Action::Put { .. } | Action::Remove => None,
+        });
+        let modes: Modes = modes.collect();
+        for (key, glance) in &tree {
+            // What is kept takes all that is in it along.
+            if key.ancestors().any(|above| found.contains(&above)) {
+                continue;
+            }
+            let modes = modes.get(&glance.identity);
+            let safe = if glance.kind == Kind::Directory {
+                !directories || self.is_known(key)
+            } else {
+                self.inodes.contains(&glance.identity)
+                    || self.is_archived(key, modes)?
+                    || self.stands(key, glance)
+            };
+            if !safe && !staged(key)? {
+                found.insert(key.clone());
             }
         }
         Ok(found)
     }
 
-    /// Whether the archive holds it, by type, size and modification time.
-    fn is_archived(&self, key: &Key, glance: &Glance) -> bool {
-        let archived = self.snapshot.and_then(|snapshot| {
-            let path = key.names().try_fold(EntryPath::root(), |path, name| path.join(name));
-            archived_shape(snapshot.entry(&path.ok()?)?)
-        });
-        archived.is_some_and(|archived| archived == shape_of(glance.kind, glance.size, glance.mtime))
+    /// Whether a directory stands there at the root, was archived, or was staged.
+    fn is_known(&self, key: &Key) -> bool {
+        let stands = self.live.get(key).is_some_and(|live| live.kind == Kind::Directory);
+        let staged = matches!(self.staged.get(key), Some(Content::Directory { .. }));
+        stands || staged || self.archived(key).is_some_and(|(kind, ..)| kind == Kind::Directory)
+    }
+
+    fn archived(&self, key: &Key) -> Option<Shape> {
+        let path = key.names().try_fold(EntryPath::root(), |path, name| path.join(name));
+        archived_shape(self.snapshot?.entry(&path.ok()?)?)
+    }
+
+    /// Whether the archive holds it, by type, size and attributes; its mode may be the one that TMP set.
+    fn is_archived(&self, key: &Key, modes: Option<&(Mode, Mode)>) -> Result<bool, DiskError> {
+        let (Some(archived), Some((dir, name))) = (self.archived(key), self.parent(key)?) else {
+            return Ok(false);
+        };
+        let mut there = shape_at(self.disk, At { dir: &dir, name })?;
+        if let (Some((_, _, attributes)), Some((from, to))) = (&mut there, modes)
+            && attributes.mode == *to
+        {
+            attributes.mode = *from;
+        }
+        Ok(there == Some(archived))
     }
 
     /// Whether it was copied and stands at the root unchanged.
@@ -126,7 +166,7 @@ impl<'a> Parked<'a> {
     }
 
     /// Moves these aside, below a directory of its own that mirrors the tree.
-    pub(super) fn keep(&self, site: &Site, all: &[Key]) -> Result<(), DiskError> {
+    pub(super) fn keep(&self, site: &Site, all: &BTreeSet<Key>) -> Result<(), DiskError> {
         all.iter().try_for_each(|at| self.keep_one(site, at))
     }
 
@@ -150,6 +190,6 @@ impl<'a> Parked<'a> {
 pub(super) fn kept_of_tree(disk: &dyn Disk, dir: &Dir) -> Result<Vec<String>, DiskError> {
     let tree = disk.open_dir(dir, TREE.as_ref()).map_err(DiskError::at("open", TREE))?;
     let all = sight::whole(disk, &tree)?;
-    let things = all.iter().filter(|(_, glance)| glance.kind != Kind::Directory);
-    Ok(things.map(|(key, _)| sight::shown(key)).collect())
+    let parents: BTreeSet<&Path> = all.keys().filter_map(Key::split).map(|(parent, _)| parent).collect();
+    Ok(all.keys().filter(|key| !parents.contains(key.path())).map(sight::shown).collect())
 }

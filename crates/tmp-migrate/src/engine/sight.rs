@@ -8,7 +8,7 @@ use std::{
 };
 
 use tmp_core::{
-    ModulePath,
+    Mode, ModulePath,
     module::{Kind, Timestamp},
     plan::{Action, Plan},
 };
@@ -61,22 +61,25 @@ pub(super) type Sight = BTreeMap<Key, Glance>;
 pub(super) struct Glance {
     pub(super) identity: Identity,
     pub(super) kind: Kind,
-    pub(super) size: u64,
-    pub(super) mtime: Timestamp,
+    size: u64,
+    mode: Mode,
+    owner: (u32, u32),
+    mtime: Timestamp,
     ctime: Timestamp,
 }
 
 impl Glance {
     /// Whether two things look alike, be they one or not.
     pub(super) fn is_like(&self, other: &Self) -> bool {
-        (self.kind, self.size, self.mtime) == (other.kind, other.size, other.mtime)
+        let look = |it: &Self| (it.kind, it.size, it.mode, it.owner, it.mtime);
+        look(self) == look(other)
     }
 }
 
 impl From<Stat> for Glance {
     fn from(stat: Stat) -> Self {
-        let Stat { identity, kind, size, mtime, ctime, .. } = stat;
-        Self { identity, kind, size, mtime, ctime }
+        let Stat { identity, kind, size, mode, uid, gid, mtime, ctime, .. } = stat;
+        Self { identity, kind, size, mode, owner: (uid, gid), mtime, ctime }
     }
 }
 

@@ -274,6 +274,7 @@ impl Run<'_, '_> {
         let moves = Moves::open(self, prepared)?;
         let disk = self.site.disk();
         if moves.positions(disk)?.iter().any(|position| *position != Position::Before) {
+            self.memory.switching = false;
             return Err(Trouble::TurnBack("a module was changed just before the switch".into()));
         }
         let mut named = false;

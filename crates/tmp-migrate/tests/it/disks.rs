@@ -26,6 +26,8 @@ pub(crate) struct Weak {
     refuses: Box<Refuses>,
     /// The inode of a directory that is told of as a mount.
     mount: Option<Identity>,
+    /// Whether nothing is synced.
+    hasty: bool,
 }
 
 impl fmt::Debug for Weak {
@@ -40,21 +42,29 @@ impl Weak {
         let dead = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&dead);
         let refuses = move |_: &str, _| seen.load(Ordering::SeqCst).then(|| io::Error::other("killed"));
-        (Arc::new(Self { inner: Arc::new(RealDisk), refuses: Box::new(refuses), mount: None }), dead)
+        (
+            Arc::new(Self {
+                inner: Arc::new(RealDisk),
+                refuses: Box::new(refuses),
+                mount: None,
+                hasty: false,
+            }),
+            dead,
+        )
     }
 
     /// A disk that cannot exchange names.
     pub(crate) fn without_exchange(inner: Arc<dyn Disk>) -> Arc<Self> {
         let refuses =
             |_: &str, how| (how == Some(Rename::Exchange)).then(|| io::ErrorKind::Unsupported.into());
-        Arc::new(Self { inner, refuses: Box::new(refuses), mount: None })
+        Arc::new(Self { inner, refuses: Box::new(refuses), mount: None, hasty: false })
     }
 
     /// A disk on which another file system seems to be mounted at this directory.
     pub(crate) fn with_a_mount(place: &Path) -> Arc<Self> {
         let dir = RealDisk.open_root(place).unwrap();
         let mount = Some(RealDisk.stat(At::itself(&dir)).unwrap().unwrap().identity);
-        Arc::new(Self { inner: Arc::new(RealDisk), refuses: Box::new(|_, _| None), mount })
+        Arc::new(Self { inner: Arc::new(RealDisk), refuses: Box::new(|_, _| None), mount, hasty: false })
     }
 
     /// A disk on which nothing new finds room until something was removed.
@@ -67,7 +77,7 @@ impl Weak {
             let needs_room = ["create_file", "create_dir", "create_symlink", "allocate"].contains(&call);
             (needs_room && !room.load(Ordering::SeqCst)).then(|| io::ErrorKind::StorageFull.into())
         };
-        Arc::new(Self { inner: Arc::new(RealDisk), refuses: Box::new(refuses), mount: None })
+        Arc::new(Self { inner: Arc::new(RealDisk), refuses: Box::new(refuses), mount: None, hasty: false })
     }
 
     /// A disk with not one inode left, whatever is removed; and no room to write over a file until something is.
@@ -81,13 +91,13 @@ impl Weak {
             let is_over = call == "try_lock" && !room.load(Ordering::SeqCst);
             (is_new || is_over).then(|| io::ErrorKind::StorageFull.into())
         };
-        Arc::new(Self { inner: Arc::new(RealDisk), refuses: Box::new(refuses), mount: None })
+        Arc::new(Self { inner: Arc::new(RealDisk), refuses: Box::new(refuses), mount: None, hasty: false })
     }
 
     /// A disk on which this process lacks one right: `read`, `enter`, `change`, `adjust` or `give`.
     pub(crate) fn without_right(right: &'static str) -> Arc<Self> {
         let refuses = move |call: &str, _| (call == right).then(|| io::ErrorKind::PermissionDenied.into());
-        Arc::new(Self { inner: Arc::new(RealDisk), refuses: Box::new(refuses), mount: None })
+        Arc::new(Self { inner: Arc::new(RealDisk), refuses: Box::new(refuses), mount: None, hasty: false })
     }
 
     /// A disk that refuses one call once the flag is set.
@@ -97,7 +107,15 @@ impl Weak {
         let refuses = move |asked: &str, _| {
             (asked == call && seen.load(Ordering::SeqCst)).then(|| io::ErrorKind::PermissionDenied.into())
         };
-        (Arc::new(Self { inner: Arc::new(RealDisk), refuses: Box::new(refuses), mount: None }), now)
+        (
+            Arc::new(Self {
+                inner: Arc::new(RealDisk),
+                refuses: Box::new(refuses),
+                mount: None,
+                hasty: false,
+            }),
+            now,
+        )
     }
 
     /// A disk that counts the calls whose names begin so.
@@ -106,7 +124,29 @@ impl Weak {
             count.fetch_add(u64::from(call.starts_with(begins)), Ordering::SeqCst);
             None
         };
-        Arc::new(Self { inner: Arc::new(RealDisk), refuses: Box::new(refuses), mount: None })
+        Arc::new(Self { inner: Arc::new(RealDisk), refuses: Box::new(refuses), mount: None, hasty: false })
+    }
+
+    /// A disk that syncs nothing, for what is about no loss of power.
+    pub(crate) fn hasty() -> Arc<Self> {
+        Arc::new(Self { inner: Arc::new(RealDisk), refuses: Box::new(|_, _| None), mount: None, hasty: true })
+    }
+
+    fn syncs(&self, call: &str, sync: impl FnOnce(&dyn Disk) -> io::Result<()>) -> io::Result<()> {
+        let disk = self.asks(call, None)?;
+        if self.hasty { Ok(()) } else { sync(disk) }
+    }
+
+    /// A disk that does something before every call that changes it or makes it durable.
+    pub(crate) fn before_effects(does: impl Fn() + Send + Sync + 'static) -> Arc<Self> {
+        let refuses = move |call: &str, _| {
+            let effects = ["create_", "write_", "allocate", "set_", "clone_", "remove_", "sync_", "rename"];
+            if effects.iter().any(|begins| call.starts_with(begins)) {
+                does();
+            }
+            None
+        };
+        Arc::new(Self { inner: Arc::new(RealDisk), refuses: Box::new(refuses), mount: None, hasty: false })
     }
 
     /// A disk on which a rename takes a microsecond and everything else a second, and the clock that says so.
@@ -117,7 +157,15 @@ impl Weak {
             passed.fetch_add(if call == "rename" { 1 } else { 1_000_000 }, Ordering::SeqCst);
             None
         };
-        (Arc::new(Self { inner: Arc::new(RealDisk), refuses: Box::new(refuses), mount: None }), clock)
+        (
+            Arc::new(Self {
+                inner: Arc::new(RealDisk),
+                refuses: Box::new(refuses),
+                mount: None,
+                hasty: false,
+            }),
+            clock,
+        )
     }
 
     fn asks(&self, call: &str, how: Option<Rename>) -> io::Result<&dyn Disk> {
@@ -159,6 +207,22 @@ impl Disk for Weak {
         Ok(stat.map(|stat| Stat { mount: mount(stat), ..stat }))
     }
 
+    fn sync_data(&self, file: &OpenFile) -> io::Result<()> {
+        self.syncs("sync_data", |disk| disk.sync_data(file))
+    }
+
+    fn sync_file(&self, file: &OpenFile) -> io::Result<()> {
+        self.syncs("sync_file", |disk| disk.sync_file(file))
+    }
+
+    fn sync_dir(&self, dir: &Dir) -> io::Result<()> {
+        self.syncs("sync_dir", |disk| disk.sync_dir(dir))
+    }
+
+    fn sync_all(&self, dir: &Dir) -> io::Result<()> {
+        self.syncs("sync_all", |disk| disk.sync_all(dir))
+    }
+
     fn may(&self, right: Right<'_>) -> io::Result<()> {
         let asked = match right {
             Right::Read(_) => "read",
@@ -197,10 +261,6 @@ impl Disk for Weak {
         set_mtime(at: At<'_>, time: Timestamp) -> ();
         set_xattr(at: At<'_>, name: &[u8], value: &[u8]) -> ();
         remove_xattr(at: At<'_>, name: &[u8]) -> ();
-        sync_data(file: &OpenFile) -> ();
-        sync_file(file: &OpenFile) -> ();
-        sync_dir(dir: &Dir) -> ();
-        sync_all(dir: &Dir) -> ();
         try_lock(at: At<'_>, note: &str) -> Option<Lock>;
         is_locked(at: At<'_>) -> bool;
         try_lock_existing(at: At<'_>, sharing: Sharing) -> Option<Lock>;

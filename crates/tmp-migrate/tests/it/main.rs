@@ -11,18 +11,21 @@
 
 mod atomic;
 mod beginning;
+mod careless;
 mod catalogue;
 mod change_sets;
 mod checks;
 mod common;
 mod compensation;
 mod confined;
+mod decay;
 mod disks;
 mod drift;
 mod every_step;
 mod first;
 mod foreign;
 mod journal;
+mod meddling;
 mod no_exchange;
 mod panics;
 mod places;
@@ -38,3 +41,4 @@ mod staging;
 mod surroundings;
 mod syncs;
 mod tampered;
+mod unproven;

@@ -1,6 +1,7 @@
 //! A database whose disk fails at chosen calls.
 
 use std::{
+    panic::resume_unwind,
     path::Path,
     sync::{Arc, Mutex},
 };
@@ -25,6 +26,9 @@ pub(crate) enum Ail {
     Broken,
     /// The call has its effect and fails all the same.
     Late,
+    /// It panics, before or after the call has its effect.
+    Panics,
+    PanicsLate,
 }
 
 /// Another database, with a disk that fails.
@@ -52,6 +56,11 @@ impl Sick {
             Some(Ail::Late) => {
                 drop(work(self.inner.as_mut()));
                 Err(DatabaseError::Disk { doing, message })
+            }
+            Some(Ail::Panics) => resume_unwind(Box::new("so says the test")),
+            Some(Ail::PanicsLate) => {
+                drop(work(self.inner.as_mut()));
+                resume_unwind(Box::new("so says the test"))
             }
         }
     }

@@ -23,7 +23,7 @@ use tmp_testkit::{sqlite, walk};
 
 /// Where a migration died.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Died {
+pub(crate) enum Died {
     Prepared,
     Switched,
     Checking,
@@ -33,14 +33,37 @@ enum Died {
 use Died::{Checking, Committed, Compensating, Prepared, Switched};
 
 /// What is tampered with.
-struct Scene {
-    root: PathBuf,
-    slots: PathBuf,
-    folder: PathBuf,
+pub(crate) struct Scene {
+    pub(crate) root: PathBuf,
+    pub(crate) slots: PathBuf,
+    pub(crate) folder: PathBuf,
     archive: PathBuf,
 }
 
-fn lab(died: Died) -> (Lab, Scene) {
+impl Scene {
+    /// What holds root, work directory and database.
+    pub(crate) fn site(&self) -> &Path {
+        self.root.parent().unwrap()
+    }
+
+    pub(crate) fn work(&self) -> &Path {
+        self.slots.parent().unwrap()
+    }
+
+    pub(crate) fn journals(&self) -> &Path {
+        self.folder.parent().unwrap()
+    }
+
+    pub(crate) fn state(&self) -> &Path {
+        self.archive.parent().unwrap()
+    }
+
+    pub(crate) fn database(&self) -> PathBuf {
+        self.site().join("app.db")
+    }
+}
+
+pub(crate) fn lab(died: Died) -> (Lab, Scene) {
     let mut lab = Lab::with_database("create table t(a); insert into t values (1);");
     lab.write("bin/app", "old app");
     lab.write("lib/gone", "gone");
@@ -70,7 +93,7 @@ fn lab(died: Died) -> (Lab, Scene) {
     (lab, scene)
 }
 
-fn edit(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+pub(crate) fn edit(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
     let mut bytes = fs::read(path).unwrap();
     change(&mut bytes);
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
@@ -87,12 +110,12 @@ fn foreign(path: &Path) {
     fs::rename(beside, path).unwrap();
 }
 
-fn scripts(scene: &Scene) -> Vec<PathBuf> {
+pub(crate) fn scripts(scene: &Scene) -> Vec<PathBuf> {
     let entries = fs::read_dir(&scene.folder).unwrap().map(|entry| entry.unwrap().path());
     entries.filter(|path| path.to_string_lossy().contains("script-")).collect()
 }
 
-type Tamper = fn(&Scene);
+pub(crate) type Tamper = fn(&Scene);
 
 const MOVED: &[Died] = &[Switched, Compensating];
 const ANY: &[Died] = &[Prepared, Switched, Checking];

@@ -17,6 +17,7 @@ mod property;
 mod restore;
 mod script_from;
 mod scripts;
+mod sequences;
 mod settle;
 mod support;
 mod undo;
