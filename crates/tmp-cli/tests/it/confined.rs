@@ -27,15 +27,10 @@ fn place(grants: &str, rest: &str) -> (Place, String) {
     let config = config.replace("commands: allowed", "commands: confined");
     let config = config.replacen("    model:", &format!("    commands: {grants}\n    model:"), 1).replace(
         "policy:",
-        "utilities: {shelf: {export: [cp, granted, '{file}'], import: [cp, '{file}', granted]}}\npolicy:",
+        "utilities: {shelf: {export: [cp, @G, '{file}'], import: [cp, '{file}', @G]}}\npolicy:",
     );
-    place.write(
-        "tmp.yaml",
-        &config
-            .replace("granted]", "@G]")
-            .replace("cp, granted", "cp, @G")
-            .replace("@G", place.path("granted/object").to_str().unwrap()),
-    );
+    let object = format!("'{}'", place.path("granted/object").display());
+    place.write("tmp.yaml", &config.replace("@G", &object));
     place.enhancement("fee", &format!("{HEAD}{rest}"));
     let file = place.package("fee");
     (place, file)
@@ -128,7 +123,7 @@ fn a_recovery_ends_what_a_killed_migration_left_whatever_it_erased() {
     }
     let token = format!("7{}", std::process::id());
     let shell = format!(
-        "env -i /usr/bin/setsid /usr/bin/setsid /bin/sleep 99.{token} & echo > began; sleep 99.{token}"
+        "env -i /usr/bin/setsid /usr/bin/setsid /bin/sleep 99.{token} & echo > ../granted/began; sleep 99.{token}"
     );
     let rest = format!("batch: [{{name: linger-{token}, run: [sh, -c, '{shell}']}}]\n");
     let (place, file) = place(GRANTS, &rest);
@@ -136,7 +131,7 @@ fn a_recovery_ends_what_a_killed_migration_left_whatever_it_erased() {
     let arguments = ["run", &file, "--now", "--reason", "test"];
     let mut running = place.command(&arguments).spawn().unwrap();
     let since = Instant::now();
-    while !place.path("model/began").exists() || processes(&format!("99.{token}")).len() < 2 {
+    while !place.path("granted/began").exists() || processes(&format!("99.{token}")).len() < 2 {
         assert!(since.elapsed() < Duration::from_secs(30), "it did not begin");
         thread::sleep(Duration::from_millis(20));
     }
@@ -148,7 +143,6 @@ fn a_recovery_ends_what_a_killed_migration_left_whatever_it_erased() {
     let end = format!("-linger-{token}");
     let root = Path::new("/sys/fs/cgroup");
     assert!(!cgroups(root, &end).is_empty());
-    fs::remove_file(place.path("model/began")).unwrap();
     place.ends(10, &["recover"]);
     assert_eq!(processes(&format!("99.{token}")), Vec::<i32>::new());
     assert_eq!(cgroups(root, &end), Vec::<PathBuf>::new());

@@ -112,6 +112,21 @@ const READING: &[(libc::c_long, &str)] = &[
     (libc::SYS_name_to_handle_at, "name_to_handle_at"),
 ];
 
+/// Calls that reach out to another process or machine.
+const REACHING: &[(libc::c_long, &str)] = &[
+    (libc::SYS_socket, "socket"),
+    (libc::SYS_connect, "connect"),
+    (libc::SYS_bind, "bind"),
+    (libc::SYS_sendto, "sendto"),
+    (libc::SYS_sendmsg, "sendmsg"),
+];
+
+/// The name of a call that reaches out.
+pub(super) fn reaches_out(number: u64) -> Option<&'static str> {
+    let number = libc::c_long::try_from(number).ok()?;
+    REACHING.iter().find(|(known, _)| *known == number).map(|(_, name)| *name)
+}
+
 /// Calls that wait, and calls that manage memory and threads.
 const CHANCE: &[libc::c_long] = &[
     libc::SYS_futex,

@@ -336,7 +336,10 @@ impl<'a> Tracer<'a> {
                 name => name,
             },
             Counting::Every if syscalls::is_chance(number) => None,
-            Counting::Every => changing(self)?.or_else(|| syscalls::looks(number)).or(Some("another call")),
+            Counting::Every => {
+                let named = changing(self)?.or_else(|| syscalls::looks(number));
+                named.or_else(|| syscalls::reaches_out(number)).or(Some("another call"))
+            }
         })
     }
 
