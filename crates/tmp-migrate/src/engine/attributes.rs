@@ -11,7 +11,7 @@ use tmp_core::{
 use tmp_disk::{At, Disk, DiskError, OwnerError, Stat, Tree, resolve_owner};
 
 /// The extended attributes that belong to the place, not to the content: ACL and security label.
-const ACCESS: &[u8] = b"system.posix_acl_access";
+pub(super) const ACCESS: &[u8] = b"system.posix_acl_access";
 const DEFAULT: &[u8] = b"system.posix_acl_default";
 const LABELS: [&[u8]; 2] = [b"security.selinux", b"security.SMACK64"];
 

@@ -8,6 +8,7 @@
 //!   [`parked`] for a tree.
 //! * [`recover`]: what an interrupted journal leads to. [`resolve`]: a person settles it.
 
+mod acl;
 mod archive;
 mod atomic;
 mod attributes;

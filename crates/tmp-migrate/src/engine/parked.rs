@@ -20,6 +20,8 @@ use tmp_disk::{
 };
 
 use super::{
+    acl,
+    attributes::ACCESS,
     cleanup::{Shape, archived_shape, shape_at},
     sight::{self, Glance, Key, Sight},
     site::{Site, TREE, kept},
@@ -124,16 +126,20 @@ impl<'a> Parked<'a> {
         archived_shape(self.snapshot?.entry(&path.ok()?)?)
     }
 
-    /// Whether the archive holds it, by type, size and attributes; its mode may be the one that TMP set.
+    /// Whether the archive holds it, by type, size and attributes; its mode may be the one that TMP set, with what
+    /// that does to an access control list.
     fn is_archived(&self, key: &Key, modes: Option<&(Mode, Mode)>) -> Result<bool, DiskError> {
-        let (Some(archived), Some((dir, name))) = (self.archived(key), self.parent(key)?) else {
+        let (Some(mut archived), Some((dir, name))) = (self.archived(key), self.parent(key)?) else {
             return Ok(false);
         };
-        let mut there = shape_at(self.disk, At { dir: &dir, name })?;
-        if let (Some((_, _, attributes)), Some((from, to))) = (&mut there, modes)
-            && attributes.mode == *to
+        let there = shape_at(self.disk, At { dir: &dir, name })?;
+        if let (Some((_, _, there)), Some((from, to))) = (&there, modes)
+            && (there.mode, archived.2.mode) == (*to, *from)
         {
-            attributes.mode = *from;
+            archived.2.mode = *to;
+            if let Some(list) = archived.2.xattrs.get_mut(ACCESS) {
+                *list = acl::with_mode(list, *to);
+            }
         }
         Ok(there == Some(archived))
     }
