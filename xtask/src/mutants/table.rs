@@ -45,6 +45,11 @@ const fn disk(target: &'static str, test: &'static str) -> Catcher {
 
 const FORWARD: Catcher = engine("power::power_lost_at_every_call_leaves_before_or_after");
 const BACK: Catcher = engine("power::power_lost_at_every_call_of_the_way_back_leaves_before");
+const MODEL: Catcher = Catcher {
+    package: "tmp-migrate",
+    target: "sim",
+    test: "matrix::a_sample_of_all_change_sets_ends_before_or_after",
+};
 const DEATHS: Catcher = engine("every_step::a_death_at_every_effect");
 
 /// All of them.
@@ -73,11 +78,6 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         name: "journal-sync",
         leaves_out: "the sync of a journal's record: what follows is done before its intent is durable",
         caught_by: &[FORWARD],
-    },
-    Mutant {
-        name: "journal-trust",
-        leaves_out: "the sync of a journal that was opened: a record that can be read is taken for durable",
-        caught_by: &[BACK],
     },
     Mutant {
         name: "journal-name",
@@ -114,7 +114,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "ballast",
         leaves_out: "giving up the ballast where the way back has no room",
-        caught_by: &[engine("recovery::a_full_disk_does_not_stop_a_recovery")],
+        caught_by: &[engine("surroundings::a_way_back_without_room_for_the_database_takes_the_ballast")],
     },
     Mutant {
         name: "two-renames",
@@ -123,18 +123,13 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "unlink-first",
-        leaves_out: "the order: parked modules are removed before COMMITTED is durable",
-        caught_by: &[DEATHS],
-    },
-    Mutant {
-        name: "intent",
-        leaves_out: "a step's intent is not durable before its effect",
-        caught_by: &[engine("every_step::a_loss_of_power_may_take_what_was_only_announced")],
+        leaves_out: "the order: parked modules are removed before the checks have passed",
+        caught_by: &[engine("every_step::every_step_and_check_fails_in_turn")],
     },
     Mutant {
         name: "garbage-name",
         leaves_out: "the sync of the slots' other name before what lies in them is removed",
-        caught_by: &[FORWARD],
+        caught_by: &[MODEL],
     },
     Mutant {
         name: "archive-sync",
@@ -149,9 +144,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "archive-verify",
         leaves_out: "reading the archive back before anything is touched",
-        caught_by: &[engine(
-            "foreign::an_archive_that_decays_while_it_is_made_stops_the_migration_before_anything_is_staged",
-        )],
+        caught_by: &[engine("decay::of_any_block_is_noticed_before_anything_is_staged")],
     },
     Mutant {
         name: "stabilise",

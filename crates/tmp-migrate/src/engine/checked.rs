@@ -36,6 +36,10 @@ impl Run<'_, '_> {
         if self.phase() == Phase::Applied {
             self.announce(Fact::Checking)?;
         }
+        if mutant::is("unlink-first") {
+            let slots = super::site::slots(self.migration());
+            tmp_disk::remove_tree(self.disk(), tmp_disk::At::new(&self.site.work, &slots))?;
+        }
         if let Some(step) = self.memory.unfinished_step() {
             let name = self.plan.steps.get(step).map_or_else(String::new, |step| step.name.to_string());
             return Err(Trouble::TurnBack(format!("step {name} was interrupted")));
@@ -48,7 +52,7 @@ impl Run<'_, '_> {
             let since = self.site.clock().elapsed();
             let intent = Fact::StepIntent { step: index, name: step.name.clone() };
             // What only looks at the target may be run again where its intent is lost.
-            if self.only_looks(step) || mutant::is("intent") {
+            if self.only_looks(step) {
                 self.announce(intent)?;
             } else {
                 self.record(intent)?;
@@ -66,10 +70,6 @@ impl Run<'_, '_> {
         self.unless_stopped()?;
         let (mixture_us, locked_us) = (self.mixture_us, self.locked_us);
         let committed = Fact::Committed { mixture_us, locked_us, findings: self.findings.clone() };
-        if mutant::is("unlink-first") {
-            let slots = super::site::slots(self.migration());
-            tmp_disk::remove_tree(self.disk(), tmp_disk::At::new(&self.site.work, &slots))?;
-        }
         // Where nothing was staged, nothing is removed between this and CLEANED_UP, which makes it durable.
         if self.has_modules() {
             self.record(committed)?;
