@@ -419,6 +419,9 @@ fn run(number: usize, hostile: &Hostile, confined: bool) -> (bool, usize, Outcom
     (did, left.len(), outcome)
 }
 
+/// How often a command that nothing confines may fail to do what it is to do.
+const CONTROLS: usize = 5;
+
 #[test]
 fn hostile_commands_do_nothing_and_leave_nothing() {
     if !confinable("hostile commands") {
@@ -431,9 +434,9 @@ fn hostile_commands_do_nothing_and_leave_nothing() {
         if did || left > 0 {
             wrong.push(format!("{}: confined it did, {left} processes left: {outcome:?}", hostile.what));
         }
-        let (did, _, outcome) = run(number, hostile, false);
-        if !did {
-            wrong.push(format!("{}: unconfined it did not, so nothing is proven: {outcome:?}", hostile.what));
+        // What it does in the background may be killed with its group before it is out of that: then once more.
+        if !(0..CONTROLS).any(|_| run(number, hostile, false).0) {
+            wrong.push(format!("{}: unconfined it did not, so nothing is proven", hostile.what));
         }
     }
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), HOSTILE.len(), wrong.join("\n"));
