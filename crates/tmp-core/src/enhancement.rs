@@ -62,6 +62,30 @@ pub struct Enhancement {
     pub max_duration_s: Option<u64>,
 }
 
+impl Enhancement {
+    /// The first revision of an enhancement that changes nothing yet.
+    pub fn new(id: EnhancementId, system: SystemName, title: impl Into<String>) -> Self {
+        Self {
+            schema: SCHEMA.into(),
+            id,
+            revision: Revision::FIRST,
+            title: title.into(),
+            system,
+            databases: BTreeMap::new(),
+            modules: Vec::new(),
+            sql: Vec::new(),
+            control_objects: Vec::new(),
+            batch: Vec::new(),
+            after_rollback: Vec::new(),
+            verify: Vec::new(),
+            requires: Vec::new(),
+            together_with: Vec::new(),
+            conflicts_with: Vec::new(),
+            max_duration_s: None,
+        }
+    }
+}
+
 /// A database engine.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,

@@ -119,6 +119,11 @@ pub struct Revision(#[schemars(range(min = 1, max = 4_294_967_295_u32))] u32);
 #[error("a revision is a whole number from 1")]
 pub struct RevisionError;
 
+impl Revision {
+    /// The one that every enhancement begins with.
+    pub const FIRST: Self = Self(1);
+}
+
 impl TryFrom<u32> for Revision {
     type Error = RevisionError;
 

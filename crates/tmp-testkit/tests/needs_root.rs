@@ -31,6 +31,15 @@ fn disk(folder: &Path, on: FileSystem) -> std::path::PathBuf {
     file
 }
 
+/// Does something with such a disk on each file system, in a mount namespace of its own: its file, and where to mount
+/// it.
+fn on_each(systems: &[FileSystem], work: impl Fn(FileSystem, &Path, &Path) -> std::io::Result<()> + Sync) {
+    for on in systems {
+        let dir = tempfile::tempdir().unwrap();
+        privately(|| work(*on, &disk(dir.path(), *on), &dir.path().join("at"))).unwrap();
+    }
+}
+
 fn write(path: &Path, text: &str, sync: bool) -> std::io::Result<()> {
     let mut file = File::create(path)?;
     file.write_all(text.as_bytes())?;
@@ -46,23 +55,18 @@ fn a_power_cut_loses_what_was_not_synced_and_nothing_else() {
     if !ready() {
         return;
     }
-    for on in [FileSystem::Ext4, FileSystem::Xfs] {
-        let dir = tempfile::tempdir().unwrap();
-        privately(|| {
-            let (file, at) = (disk(dir.path(), on), dir.path().join("at"));
-            let mount = Mount::disk(&file, &at, on, &[])?;
-            write(&at.join("synced"), "kept", true)?;
-            write(&at.join("not"), "lost", false)?;
-            mount.cut_power()?;
-            assert!(fs::create_dir(at.join("later")).is_err(), "{on:?} goes on");
-            mount.unmount()?;
-            let mount = Mount::disk(&file, &at, on, &[])?;
-            assert_eq!(fs::read_to_string(at.join("synced"))?, "kept", "{on:?}");
-            assert!(!at.join("not").exists(), "{on:?} lost nothing");
-            mount.unmount()
-        })
-        .unwrap();
-    }
+    on_each(&[FileSystem::Ext4, FileSystem::Xfs], |on, file, at| {
+        let mount = Mount::disk(file, at, on, &[])?;
+        write(&at.join("synced"), "kept", true)?;
+        write(&at.join("not"), "lost", false)?;
+        mount.cut_power()?;
+        assert!(fs::create_dir(at.join("later")).is_err(), "{on:?} goes on");
+        mount.unmount()?;
+        let mount = Mount::disk(file, at, on, &[])?;
+        assert_eq!(fs::read_to_string(at.join("synced"))?, "kept", "{on:?}");
+        assert!(!at.join("not").exists(), "{on:?} lost nothing");
+        mount.unmount()
+    });
 }
 
 #[test]
@@ -70,34 +74,29 @@ fn a_served_disk_remembers_what_reached_it_and_replays_it() {
     if !ready() {
         return;
     }
-    for on in FileSystem::ALL {
-        let dir = tempfile::tempdir().unwrap();
-        privately(|| {
-            let (file, at) = (disk(dir.path(), on), dir.path().join("at"));
-            let base = Image::read(&file)?;
-            let disk = ServedDisk::serve(base.lay(&file)?, &dir.path().join("served"))?;
-            let mount = Mount::disk(&disk.file(), &at, on, &[])?;
-            let mounted = disk.requests();
-            write(&at.join("synced"), "kept", true)?;
-            let synced = disk.requests();
-            write(&at.join("not"), "lost", false)?;
-            mount.unmount()?;
-            let log = disk.take_log();
-            disk.stop()?;
-            assert_eq!(log.entries.get(synced - 1), Some(&LogEntry::Flush), "{on:?} synced without a flush");
-            for (requests, is_there) in [(mounted, false), (synced, true)] {
-                for seed in 1..5 {
-                    log.replay(requests, Some(seed), on, &base.lay(&file)?)?;
-                    let mount = Mount::disk(&file, &at, on, &[])?;
-                    assert_eq!(fs::read_to_string(at.join("synced")).is_ok(), is_there, "{on:?}");
-                    assert!(!at.join("not").exists());
-                    mount.unmount()?;
-                }
+    on_each(&FileSystem::ALL, |on, file, at| {
+        let base = Image::read(file)?;
+        let disk = ServedDisk::serve(base.lay(file)?, &at.with_file_name("served"))?;
+        let mount = Mount::disk(&disk.file(), at, on, &[])?;
+        let mounted = disk.requests();
+        write(&at.join("synced"), "kept", true)?;
+        let synced = disk.requests();
+        write(&at.join("not"), "lost", false)?;
+        mount.unmount()?;
+        let log = disk.take_log();
+        disk.stop()?;
+        assert_eq!(log.entries.get(synced - 1), Some(&LogEntry::Flush), "{on:?} synced without a flush");
+        for (requests, is_there) in [(mounted, false), (synced, true)] {
+            for seed in 1..5 {
+                log.replay(requests, Some(seed), on, &base.lay(file)?)?;
+                let mount = Mount::disk(file, at, on, &[])?;
+                assert_eq!(fs::read_to_string(at.join("synced")).is_ok(), is_there, "{on:?}");
+                assert!(!at.join("not").exists());
+                mount.unmount()?;
             }
-            Ok(())
-        })
-        .unwrap();
-    }
+        }
+        Ok(())
+    });
 }
 
 #[test]
@@ -105,31 +104,22 @@ fn a_disk_fails_as_it_was_told_and_loses_what_it_had_not_flushed() {
     if !ready() {
         return;
     }
-    for on in FileSystem::ALL {
-        for fault in [DiskFault::Flush(1), DiskFault::Writes(1), DiskFault::Gone(1)] {
-            let dir = tempfile::tempdir().unwrap();
-            privately(|| {
-                let (file, at) = (disk(dir.path(), on), dir.path().join("at"));
-                let disk = ServedDisk::serve(
-                    File::options().read(true).write(true).open(&file)?,
-                    &dir.path().join("served"),
-                )?;
-                let mount = Mount::disk(&disk.file(), &at, on, &[])?;
-                disk.fail(fault);
-                assert!(write(&at.join("synced"), "lost", true).is_err(), "{on:?} {fault:?}: no error");
-                assert!(disk.failed() > 0);
-                mount.unmount()?;
-                disk.stop()?;
-                let mount = Mount::disk(&file, &at, on, &[])?;
-                assert_ne!(
-                    fs::read_to_string(at.join("synced")).unwrap_or_default(),
-                    "lost",
-                    "{on:?} {fault:?}"
-                );
-                mount.unmount()
-            })
-            .unwrap();
-        }
+    for fault in [DiskFault::Flush(1), DiskFault::Writes(1), DiskFault::Gone(1)] {
+        on_each(&FileSystem::ALL, |on, file, at| {
+            let disk = ServedDisk::serve(
+                File::options().read(true).write(true).open(file)?,
+                &at.with_file_name("served"),
+            )?;
+            let mount = Mount::disk(&disk.file(), at, on, &[])?;
+            disk.fail(fault);
+            assert!(write(&at.join("synced"), "lost", true).is_err(), "{on:?} {fault:?}: no error");
+            assert!(disk.failed() > 0);
+            mount.unmount()?;
+            disk.stop()?;
+            let mount = Mount::disk(file, at, on, &[])?;
+            assert_ne!(fs::read_to_string(at.join("synced")).unwrap_or_default(), "lost", "{on:?} {fault:?}");
+            mount.unmount()
+        });
     }
 }
 
@@ -138,15 +128,10 @@ fn a_full_disk_has_room_for_nothing() {
     if !ready() {
         return;
     }
-    for on in FileSystem::ALL {
-        let dir = tempfile::tempdir().unwrap();
-        privately(|| {
-            let (file, at) = (disk(dir.path(), on), dir.path().join("at"));
-            let mount = Mount::disk(&file, &at, on, &[])?;
-            fill(&at)?;
-            assert!(write(&at.join("more"), &"x".repeat(8192), true).is_err(), "{on:?} has room");
-            mount.unmount()
-        })
-        .unwrap();
-    }
+    on_each(&FileSystem::ALL, |on, file, at| {
+        let mount = Mount::disk(file, at, on, &[])?;
+        fill(at)?;
+        assert!(write(&at.join("more"), &"x".repeat(8192), true).is_err(), "{on:?} has room");
+        mount.unmount()
+    });
 }

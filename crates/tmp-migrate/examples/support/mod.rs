@@ -12,7 +12,7 @@ use camino::Utf8Path;
 use tmp_core::{
     Digest, EnvironmentName, Mode,
     contents::{Contents, Visitor},
-    enhancement::{self, Enhancement, Script},
+    enhancement::{Enhancement, Script},
     module::{Change, Content, ItemKind, ModuleChange},
     plan::{Provenance, Switch, Target},
 };
@@ -79,22 +79,5 @@ impl Contents for Payload {
 
 /// An enhancement of these modules and nothing else.
 pub(crate) fn enhancement(id: &str, modules: Vec<ModuleChange>) -> Done<Enhancement> {
-    Ok(Enhancement {
-        schema: enhancement::SCHEMA.into(),
-        id: id.parse()?,
-        revision: 1.try_into()?,
-        title: "An example".into(),
-        system: "billing".parse()?,
-        databases: BTreeMap::new(),
-        modules,
-        sql: Vec::new(),
-        control_objects: Vec::new(),
-        batch: Vec::new(),
-        after_rollback: Vec::new(),
-        verify: Vec::new(),
-        requires: Vec::new(),
-        together_with: Vec::new(),
-        conflicts_with: Vec::new(),
-        max_duration_s: None,
-    })
+    Ok(Enhancement { modules, ..Enhancement::new(id.parse()?, "billing".parse()?, "An example") })
 }

@@ -19,7 +19,7 @@ use tmp_core::{
     contents::{Contents, Visitor},
     database::Database,
     enhancement::{
-        self, BatchStep, Check, Command, DatabaseEngine, Enhancement, Probe, Script, SqlChange, SqlRollback,
+        BatchStep, Check, Command, DatabaseEngine, Enhancement, Probe, Script, SqlChange, SqlRollback,
         SqlVerify, TransactionMode,
     },
     event::{Event, Observer},
@@ -131,24 +131,7 @@ impl Lab {
     pub(crate) fn new() -> Self {
         let dir = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         fs::create_dir_all(dir.path().join("site/live")).unwrap();
-        let enhancement = Enhancement {
-            schema: enhancement::SCHEMA.into(),
-            id: "change".parse().unwrap(),
-            revision: 1.try_into().unwrap(),
-            title: "A change".into(),
-            system: "lab".parse().unwrap(),
-            databases: BTreeMap::new(),
-            modules: Vec::new(),
-            sql: Vec::new(),
-            control_objects: Vec::new(),
-            batch: Vec::new(),
-            after_rollback: Vec::new(),
-            verify: Vec::new(),
-            requires: Vec::new(),
-            together_with: Vec::new(),
-            conflicts_with: Vec::new(),
-            max_duration_s: None,
-        };
+        let enhancement = Enhancement::new("change".parse().unwrap(), "lab".parse().unwrap(), "A change");
         Self {
             dir,
             payload: Payload::default(),
@@ -174,6 +157,18 @@ impl Lab {
         let mut lab = Self::new();
         lab.database = true;
         rusqlite::Connection::open(lab.database_path()).unwrap().execute_batch(sql).unwrap();
+        lab
+    }
+
+    /// With a module of each kind of move, and SQL that goes back by its script.
+    pub(crate) fn of_all_moves() -> Self {
+        let mut lab = Self::with_database("create table t(a); insert into t values (1);");
+        lab.write("bin/app", "old app");
+        lab.write("lib/gone", "gone");
+        lab.put("bin/app", "new app");
+        lab.put("bin/added", "added");
+        lab.remove("lib/gone");
+        lab.sql("010", "create table u(b);", Some("drop table u;"), None);
         lab
     }
 

@@ -68,13 +68,7 @@ impl Step for Own {
 }
 
 fn lab(refuses: bool, applying: Option<bool>) -> Lab {
-    let mut lab = Lab::with_database("create table t(a); insert into t values (1);");
-    lab.write("bin/app", "old app");
-    lab.write("lib/gone", "gone");
-    lab.put("bin/app", "new app");
-    lab.put("bin/added", "added");
-    lab.remove("lib/gone");
-    lab.sql("010", "create table u(b);", Some("drop table u;"), None);
+    let mut lab = Lab::of_all_moves();
     lab.steps.push(Box::new(Own { name: "own".parse().unwrap(), applying }));
     lab.check("decides", if refuses { "exit 1" } else { "true" });
     lab

@@ -64,13 +64,7 @@ impl Scene {
 }
 
 pub(crate) fn lab(died: Died) -> (Lab, Scene) {
-    let mut lab = Lab::with_database("create table t(a); insert into t values (1);");
-    lab.write("bin/app", "old app");
-    lab.write("lib/gone", "gone");
-    lab.put("bin/app", "new app");
-    lab.put("bin/added", "added");
-    lab.remove("lib/gone");
-    lab.sql("010", "create table u(b);", Some("drop table u;"), None);
+    let mut lab = Lab::of_all_moves();
     lab.check("decides", if died == Compensating { "exit 1" } else { "true" });
     lab.die_at(|event| {
         matches!(
