@@ -85,13 +85,19 @@ pub(crate) fn run(words: &[String]) -> Done {
     for proof in &proofs {
         match proof.lacks() {
             Some(lack) => results.left_out.push(Left { id: proof.id(), lack }),
-            None => results.rows.push(whole(&**proof, &shops, choice)?),
+            None => match whole(&**proof, &shops, choice) {
+                Ok(row) => results.rows.push(row),
+                Err(error) => results.broken.push(Left { id: proof.id(), lack: error.to_string() }),
+            },
         }
         results.tell_last();
     }
     results.counted = shops.first().map(Workshop::counted).unwrap_or_default();
     if flags.word("--only").is_none() {
-        results.model = Some(model::run(choice, None)?);
+        match model::run(choice, None) {
+            Ok(model) => results.model = Some(model),
+            Err(error) => results.broken.push(Left { id: model::ID.into(), lack: error.to_string() }),
+        }
     }
     print!("{}", results.table());
     if flags.has("--write") {

@@ -40,6 +40,12 @@ pub(super) fn run(setting: &Setting) -> Done<Section> {
         of("migration", least),
         1.25,
     ));
+    goals.push(Goal {
+        what: format!("recovery of {least} operations"),
+        measured: of("recovery of all", least),
+        limit: 2.0,
+        unit: " s",
+    });
     for what in ["first archive", "archive again", "restore", "migration", "recovery of all"] {
         goals.extend(memory(&rows, what, least, most));
     }

@@ -13,11 +13,8 @@ use crate::{
 /// What it is called.
 pub(super) const ID: &str = "model";
 
-/// How many power losses there are at each effect in a long run.
+/// How many power losses there are at each effect in a long run, which makes ten million states.
 const LOSSES: &str = "8";
-
-/// For how many seconds cases are begun in a long run.
-const SECONDS: &str = "600";
 
 /// The figures of a run.
 pub(super) struct Model {
@@ -33,7 +30,7 @@ pub(super) fn run(choice: Choice, point: Option<&str>) -> Done<Model> {
         .env("CARGO_PROFILE_RELEASE_LTO", "off")
         .env("TMP_MODEL_SEED", choice.seed.to_string());
     if choice.long {
-        command.env("TMP_MODEL_LONG", LOSSES).env("TMP_MODEL_SECONDS", SECONDS);
+        command.env("TMP_MODEL_LONG", LOSSES);
     }
     if let Some(point) = point {
         command.env("TMP_MODEL_POINT", point);

@@ -19,13 +19,15 @@ pub(crate) struct Results {
     pub(super) scratch: PathBuf,
     pub(super) rows: Vec<Row>,
     pub(super) left_out: Vec<Left>,
+    /// What could not be run to its end, and the others went on.
+    pub(super) broken: Vec<Left>,
     /// What came of the model, whose states are no faults put into processes.
     pub(super) model: Option<Model>,
     /// How many calls were counted.
     pub(super) counted: Vec<String>,
 }
 
-/// A proof that could not be run here.
+/// A proof that could not be run, here or to its end, and why.
 pub(crate) struct Left {
     pub(super) id: String,
     pub(super) lack: String,
@@ -100,6 +102,7 @@ impl Results {
             scratch: scratch.into(),
             rows: Vec::new(),
             left_out: Vec::new(),
+            broken: Vec::new(),
             model: None,
             counted: Vec::new(),
         }
@@ -154,10 +157,13 @@ impl Results {
         for Left { id, lack } in &self.left_out {
             let _ = write!(text, "\n* {id}: LEFT OUT: {lack}");
         }
+        for Left { id, lack } in &self.broken {
+            let _ = write!(text, "\n* {id}: FAILED: {lack}");
+        }
         text.trim_end().to_owned() + "\n"
     }
 
-    /// Fails when a point was violated, and where it is `strict` when a proof was left out.
+    /// Fails when a point was violated or a proof broke off, and where it is `strict` when a proof was left out.
     pub(super) fn verdict(&self, strict: bool) -> Done {
         let count = self.violations();
         if count > 0 {
@@ -165,6 +171,10 @@ impl Results {
             return Err(
                 format!("{}\n{count} of {} points are violated", all.join("\n"), self.points()).into()
             );
+        }
+        let broken: Vec<_> = self.broken.iter().map(|Left { id, lack }| format!("{id}: {lack}")).collect();
+        if !broken.is_empty() {
+            return Err(format!("not run to their end:\n{}", broken.join("\n")).into());
         }
         let left: Vec<_> = self.left_out.iter().map(|left| left.id.as_str()).collect();
         if strict && !left.is_empty() {
@@ -207,6 +217,14 @@ mod tests {
         assert!(text.ends_with("* power-ext4: LEFT OUT: root is needed\n"), "{text}");
         assert!(results.verdict(false).is_ok());
         assert!(results.verdict(true).unwrap_err().to_string().contains("power-ext4"));
+    }
+
+    #[test]
+    fn what_broke_off_is_told_and_fails_the_run() {
+        let mut results = results(&[]);
+        results.broken.push(Left { id: "model".into(), lack: "a state is violated".into() });
+        assert!(results.table().ends_with("* model: FAILED: a state is violated\n"), "{}", results.table());
+        assert!(results.verdict(false).unwrap_err().to_string().contains("model: a state is violated"));
     }
 
     #[test]

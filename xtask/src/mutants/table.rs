@@ -80,6 +80,16 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         caught_by: &[FORWARD],
     },
     Mutant {
+        name: "journal-trust",
+        leaves_out: "the sync of a journal that is opened again: what only the caches hold is acted on",
+        caught_by: &[engine("journal::what_is_found_in_a_journal_is_durable_before_it_is_trusted")],
+    },
+    Mutant {
+        name: "step-intent",
+        leaves_out: "the sync of a step's intent: what it does outside begins before that is durable",
+        caught_by: &[engine("power::power_lost_while_a_step_runs_takes_it_back_and_runs_it_no_second_time")],
+    },
+    Mutant {
         name: "journal-name",
         leaves_out: "an error of the sync that makes a journal's name durable is taken for success",
         caught_by: &[engine(

@@ -52,7 +52,7 @@ impl Run<'_, '_> {
             let since = self.site.clock().elapsed();
             let intent = Fact::StepIntent { step: index, name: step.name.clone() };
             // What only looks at the target may be run again where its intent is lost.
-            if self.only_looks(step) {
+            if self.only_looks(step) || mutant::is("step-intent") {
                 self.announce(intent)?;
             } else {
                 self.record(intent)?;

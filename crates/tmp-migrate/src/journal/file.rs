@@ -151,6 +151,9 @@ impl Journal {
                 JournalError::Disk { migration: migration.clone(), source }
             })?;
         }
+        if mutant::is("journal-trust") {
+            return Ok((journal, records));
+        }
         // A process that was killed before its sync leaves records that can be read and are not durable.
         disk.sync_file(&journal.file).map_err(|source| {
             let source = DiskError { doing: "sync", path: NAME.into(), source };

@@ -13,7 +13,7 @@ use tmp_core::{
     event::{Event, Work},
     outcome::{Comparison, Outcome},
 };
-use tmp_disk::{Dir, Disk, RealDisk};
+use tmp_disk::{Dir, Disk, RealDisk, SimDisk};
 use tmp_migrate::{Fact, Journal, JournalError, PreparedSite, PreparedTree, Record};
 
 use crate::common::Lab;
@@ -177,6 +177,32 @@ fn what_was_only_announced_may_be_lost_with_what_was_not_durable_after_it() {
     journal.record(&RealDisk, OffsetDateTime::UNIX_EPOCH, back).unwrap();
     let (phase, records) = Journal::read(&RealDisk, &dir, &id).unwrap();
     assert_eq!((phase, records.len()), (Phase::RollingBack, 2));
+}
+
+/// A process that was killed before its sync leaves records in the caches alone. Whoever opens the journal acts on them, so
+/// they must not go with the power that is lost next.
+#[test]
+fn what_is_found_in_a_journal_is_durable_before_it_is_trusted() {
+    let disk = SimDisk::like("ext4");
+    let dir = disk.open_root(Path::new("/")).unwrap();
+    let id = MigrationId::from_bits(7);
+    let at = OffsetDateTime::UNIX_EPOCH;
+    let mut journal = Journal::create(&disk, &dir, &id, 1 << 16, at, &begin()).unwrap();
+    disk.sync_file(&journal.handle()).unwrap();
+    disk.sync_dir(&dir).unwrap();
+    journal.announce(&disk, at, Fact::Archived { snapshot: tmp_archive::SnapshotId::from_bits(1) }).unwrap();
+    let kept = |disk: &SimDisk, seed| {
+        let survived = disk.power_loss(seed);
+        let dir = survived.open_root(Path::new("/")).unwrap();
+        Journal::read(&survived, &dir, &id).unwrap().1.len()
+    };
+    assert!((0..20).any(|seed| kept(&disk, seed) == 1), "without opening it the record can be lost");
+    let killed = disk.after_kill();
+    let (_, found) = Journal::open(&killed, &killed.open_root(Path::new("/")).unwrap(), &id).unwrap();
+    assert_eq!(found.len(), 2);
+    for seed in 0..20 {
+        assert_eq!(kept(&killed, seed), 2, "seed {seed}");
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::{
     collections::BTreeMap,
     ffi::{OsStr, OsString},
     path::Path,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{Arc, Mutex, atomic::AtomicBool},
 };
 
 use crate::common::Lab;
@@ -14,9 +14,11 @@ use tmp_core::{
     Digest, EnvironmentName, Mode,
     enhancement::{Check, Probe},
     event::{Event, Observer, Silent},
+    id::StepName,
     module::{Attributes, Change, Content, Kind},
     outcome::Outcome,
     plan::{Plan, Provenance, Switch, Target},
+    step::{Step, StepContext, StepError},
 };
 use tmp_disk::{
     At, Dir, Disk, Fault, FaultDisk, ObservedContent, SimDisk, SystemClock, ensure_dirs, observe,
@@ -107,7 +109,7 @@ fn planned(lab: &Lab, disk: &SimDisk) -> Plan {
         commands: &CommandPolicy::Forbidden,
         privileged_modules: false,
         utilities: &BTreeMap::new(),
-        steps: &[],
+        steps: &lab.steps,
     };
     plan(&workplace(lab.switch, Arc::new(disk.clone())), &request, &mut []).unwrap()
 }
@@ -272,4 +274,78 @@ fn power_lost_at_every_call_of_the_way_back_leaves_before_by(switch: Switch) {
         }
     }
     assert!(open > 30 && ended > 0, "{open} open, {ended} ended");
+}
+
+/// A step that loses the power while it runs, after it has changed something that TMP cannot see.
+struct Outside {
+    name: StepName,
+    disk: SimDisk,
+    /// What could be found after each loss of power.
+    survived: Arc<Mutex<Vec<SimDisk>>>,
+    /// What was done outside, in order.
+    done: Arc<Mutex<Vec<&'static str>>>,
+}
+
+impl Step for Outside {
+    fn name(&self) -> &StepName {
+        &self.name
+    }
+
+    fn describe(&self) -> String {
+        "drains the load balancer".into()
+    }
+
+    fn describe_undo(&self) -> String {
+        "fills it again".into()
+    }
+
+    fn apply(&mut self, _: &StepContext<'_>) -> Result<(), StepError> {
+        self.done.lock().unwrap().push("drained");
+        *self.survived.lock().unwrap() = (0..20).map(|seed| self.disk.power_loss(seed)).collect();
+        Ok(())
+    }
+
+    fn undo(&mut self, _: &StepContext<'_>) -> Result<(), StepError> {
+        self.done.lock().unwrap().push("filled");
+        Ok(())
+    }
+}
+
+/// What a step does may lie anywhere, so it has to be known that it began, whatever the power takes along.
+#[test]
+fn power_lost_while_a_step_runs_takes_it_back_and_runs_it_no_second_time() {
+    let mut lab = lab(Switch::Files);
+    let disk = system();
+    let before = tree(&disk);
+    let (survived, done) = (Arc::default(), Arc::default());
+    let name: StepName = "drain".parse().unwrap();
+    let step = |disk: &SimDisk| -> Box<dyn Step> {
+        let (survived, done) = (Arc::clone(&survived), Arc::clone(&done));
+        Box::new(Outside { name: name.clone(), disk: disk.clone(), survived, done })
+    };
+    lab.steps.push(step(&disk));
+    let plan = planned(&lab, &disk);
+    let Opened::Ready(mut engine) = Engine::open(workplace(lab.switch, Arc::new(disk.clone()))).unwrap()
+    else {
+        panic!("nothing is open")
+    };
+    let stop = AtomicBool::new(false);
+    let (mut steps, mut observer) = ([step(&disk)], Silent);
+    let mut party = Party { databases: &mut [], steps: &mut steps, observer: &mut observer, stop: &stop };
+    assert!(matches!(engine.migrate(&plan, &lab.payload, &mut party).unwrap(), Outcome::Committed { .. }));
+    let survived: Vec<SimDisk> = std::mem::take(&mut *survived.lock().unwrap());
+    assert_eq!(survived.len(), 20);
+    for (seed, disk) in survived.into_iter().enumerate() {
+        done.lock().unwrap().clear();
+        let Opened::Interrupted(open) = Engine::open(workplace(lab.switch, Arc::new(disk.clone()))).unwrap()
+        else {
+            panic!("seed {seed}: it is open")
+        };
+        let mut steps = [step(&disk)];
+        let mut party = Party { databases: &mut [], steps: &mut steps, observer: &mut Silent, stop: &stop };
+        let recovered = open.recover(&mut party).unwrap();
+        assert!(matches!(recovered, Recovered::Settled(_, Outcome::RolledBack { .. })), "{recovered:?}");
+        assert_eq!(*done.lock().unwrap(), ["filled"], "seed {seed}");
+        assert_eq!(tree(&disk), before, "seed {seed}");
+    }
 }

@@ -5,7 +5,7 @@ use std::{
         Mutex,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use crate::{
@@ -19,17 +19,15 @@ const WAYS: [Way; 3] = [Way::Files, Way::Atomic, Way::WithoutExchange];
 /// A point is told by one number: that of the case times this, and that of the effect.
 pub(crate) const POINTS: u64 = 1000;
 
-/// Explores all of these, on as many threads as there are, or as many as can be begun until an instant.
-fn run(cases: &[(Case, Extent)], until: Option<Instant>) -> Tally {
+/// Explores all of these, on as many threads as there are.
+fn run(cases: &[(Case, Extent)]) -> Tally {
     let bases = WAYS.map(|way| (way, World::new(way).with_bystanders()));
     let (next, total) = (AtomicUsize::new(0), Mutex::new(Tally::default()));
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                while until.is_none_or(|until| Instant::now() < until)
-                    && let Some((case, extent)) = cases.get(next.fetch_add(1, Ordering::SeqCst))
-                {
+                while let Some((case, extent)) = cases.get(next.fetch_add(1, Ordering::SeqCst)) {
                     let (_, base) = bases.iter().find(|(way, _)| *way == case.way).unwrap();
                     let tally = explore(*case, *extent, base);
                     total.lock().unwrap().add(&tally);
@@ -74,15 +72,14 @@ fn tell(of: usize, tally: &Tally, since: Instant) {
 fn a_sample_of_all_change_sets_ends_before_or_after() {
     let extent = Extent { seed: 1, losses: 1, every: 5, strike: 100, only: None };
     let cases: Vec<_> = cases().step_by(211).map(|case| (case, extent)).collect();
-    let tally = run(&cases, None);
+    let tally = run(&cases);
     assert!(tally.before > 500 && tally.after > 50 && tally.in_recovery > 50, "{tally:?}");
 }
 
 /// Every change set, switched in every way, at every effect. Settings, all optional: `TMP_MODEL_SEED`;
 /// `TMP_MODEL_POINT`, only this: a case and an effect, as a violation tells it; `TMP_MODEL_LONG`, so many power
 /// losses at every effect of every case, where otherwise there is one at each of the change sets that are
-/// switched file by file and one at every seventh effect of the rest; `TMP_MODEL_SECONDS`, after which no case is
-/// begun: they come in an order that the seed chooses.
+/// switched file by file and one at every seventh effect of the rest. The cases come in an order that the seed chooses.
 #[test]
 #[ignore = "some minutes in a release build: started by `cargo xtask crash --only model`"]
 fn the_whole_model() {
@@ -107,9 +104,8 @@ fn the_whole_model() {
     assert!(!chosen.is_empty(), "no case has this number");
     chosen.sort_by_key(|(case, _)| seed_of(&[seed, case.number]));
     let since = Instant::now();
-    let until = setting("TMP_MODEL_SECONDS").map(|seconds| since + Duration::from_secs(seconds));
-    let tally = run(&chosen, until);
+    let tally = run(&chosen);
     let enough = tally.states >= 100_000 && tally.before > 0 && tally.after > 0;
-    assert!(point.is_some() || until.is_some() || enough, "{tally:?}");
+    assert!(point.is_some() || enough, "{tally:?}");
     tell(chosen.len(), &tally, since);
 }
