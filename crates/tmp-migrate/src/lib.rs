@@ -30,6 +30,7 @@ mod history;
 mod holder;
 mod http;
 mod ids;
+mod in_use;
 mod journal;
 mod left;
 mod past;
@@ -45,6 +46,7 @@ pub use engine::{Engine, EngineError, Found, Interrupted, OpenError, Opened, Par
 pub use folder::FolderError;
 pub use history::{History, HistoryError, MigrationSummary, Unreadable, history, log};
 pub use holder::{Holder, holder};
+pub use in_use::{InUse, in_use};
 pub use journal::{Fact, Journal, JournalError, PreparedOperation, PreparedSite, PreparedTree, Record};
 pub use left::{Left, LeftDatabase, LeftModule};
 pub use past::Past;

@@ -9,7 +9,7 @@ use std::{
 use camino::{Utf8Path, Utf8PathBuf};
 use tmp_core::{EnvironmentName, contents::Contents, enhancement::SqlRollback, plan::Plan as Steps};
 use tmp_disk::Tree;
-use tmp_migrate::{MigrationSummary, Past};
+use tmp_migrate::{InUse, MigrationSummary, Past, in_use};
 use tmp_trigger::VerifiedTrigger;
 
 use crate::{
@@ -90,6 +90,7 @@ fn view(
     notes.extend(
         open.map(|open| format!("migration {} is open here ({}); it is settled first", open.id, open.phase)),
     );
+    notes.extend(in_use(&plan).chunk_by(|a, b| a.path == b.path).map(used_by));
     let header = trigger.header();
     let tree = Tree::open(&opening::disk(), Path::new(&site.root)).map_err(Failure::unexpected)?;
     let archive = opening::workplace(config, site).archive();
@@ -109,6 +110,22 @@ fn view(
         notes,
         plan,
     })
+}
+
+/// How many processes are named for each path.
+const NAMED: usize = 5;
+
+/// A note on the processes that use one path.
+fn used_by(uses: &[InUse]) -> String {
+    let path = uses.first().map_or("", |one| one.path.as_str());
+    let path = if path.is_empty() { "the root" } else { path };
+    let named = uses.iter().take(NAMED).map(|one| format!("{} ({})", one.process, one.name));
+    let named = named.collect::<Vec<_>>().join(", ");
+    let more = match uses.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("{path} is used by process {named}{more}: until it is started anew it goes on with the old")
 }
 
 fn space(what: &'static str, path: &Utf8Path, needs: u64) -> Space {

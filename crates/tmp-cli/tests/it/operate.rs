@@ -1,5 +1,7 @@
 //! What operators do: plan, run, status, history, log, archive.
 
+use std::{fs, process::Stdio};
+
 use crate::support::{ENHANCEMENT, Place, settings};
 
 const NOW: &[&str] = &["--now", "--reason", "end-to-end test"];
@@ -23,6 +25,42 @@ fn a_plan_changes_nothing_and_says_everything() {
     );
     assert_eq!(place.model(), before);
     assert!(!place.path("state").exists());
+}
+
+/// Whoever runs, maps, has open or works in what goes away is named, and nobody else.
+#[test]
+fn a_plan_names_the_processes_that_go_on_with_the_old() {
+    let place = Place::billing();
+    let file = place.package("fee");
+    let quiet = place.ends(0, &["plan", &file]).out;
+    assert!(!quiet.contains("is used by"), "{quiet}");
+    let sleeper = |from: &str| {
+        let mut command = std::process::Command::new("bash");
+        command.args(["-c", "cd \"$0\"; echo; exec sleep 60", from]).current_dir(place.dir());
+        command
+    };
+    let open = |name: &str| fs::File::open(place.path(name)).unwrap();
+    let started = |mut command: std::process::Command| {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        std::io::Read::read_exact(&mut child.stdout.take().unwrap(), &mut [0]).unwrap();
+        child
+    };
+    let mut holding = sleeper("/");
+    holding.stdin(open("model/bin/billing"));
+    let mut other = sleeper(place.path("model/bin").to_str().unwrap());
+    other.stdin(open("model/var/data"));
+    let mut children = [started(holding), started(other)];
+    let shown = place.ends(0, &["plan", &file]).out;
+    let expected = format!(
+        "bin/billing is used by process {} (sleep): until it is started anew it goes on with the old\n",
+        children[0].id()
+    );
+    for child in &mut children {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    assert!(shown.contains(&expected), "{shown}");
+    assert_eq!(shown.matches("is used by").count(), 1, "{shown}");
 }
 
 #[test]
@@ -80,17 +118,17 @@ fn a_database_with_a_write_ahead_log_leaves_no_trace_beside_it() {
         place.write("fee/files/bin/fee", &format!("#!/bin/sh\n{check}\n"));
         place.write("fee/sql/010.sql", &(place.read("fee/sql/010.sql") + script));
         let folder = place.path("data");
-        std::fs::create_dir(&folder).unwrap();
-        std::fs::rename(place.path("model.db"), folder.join("model.db")).unwrap();
+        fs::create_dir(&folder).unwrap();
+        fs::rename(place.path("model.db"), folder.join("model.db")).unwrap();
         place.write("tmp.yaml", &place.read("tmp.yaml").replace("model.db", "data/model.db"));
         let connection = rusqlite::Connection::open(folder.join("model.db")).unwrap();
         connection.pragma_update(None, "journal_mode", "wal").unwrap();
         drop(connection);
         let seen = || {
             let names: Vec<_> =
-                std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+                fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
             let database = tmp_testkit::sqlite::dump(&folder.join("model.db")).unwrap();
-            (names, std::fs::metadata(&folder).unwrap().modified().unwrap(), format!("{database:?}"))
+            (names, fs::metadata(&folder).unwrap().modified().unwrap(), format!("{database:?}"))
         };
         let file = place.package("fee");
         // The dump itself opens the database.
@@ -98,9 +136,9 @@ fn a_database_with_a_write_ahead_log_leaves_no_trace_beside_it() {
         let before = seen();
         place.ends(0, &["plan", &file]);
         assert_eq!(seen().0, before.0);
-        let time = std::fs::metadata(&folder).unwrap().modified().unwrap();
+        let time = fs::metadata(&folder).unwrap().modified().unwrap();
         place.ends(10, &run(&file));
-        assert_eq!(std::fs::metadata(&folder).unwrap().modified().unwrap(), time);
+        assert_eq!(fs::metadata(&folder).unwrap().modified().unwrap(), time);
         let after = seen();
         assert_eq!((&after.0, &after.2), (&before.0, &before.2));
     }
@@ -134,7 +172,7 @@ fn what_stands_in_the_way_is_said_before_anything_is_touched() {
     let place = Place::billing();
     let file = place.package("fee");
     place.write("model/etc/fee.conf", "rate=1, by hand\n");
-    std::fs::remove_file(place.path("model/lib/old.sh")).unwrap();
+    fs::remove_file(place.path("model/lib/old.sh")).unwrap();
     let text = place.read("tmp.yaml").replace("allowed", "forbidden");
     place.write("tmp.yaml", &text);
     let before = place.model();
