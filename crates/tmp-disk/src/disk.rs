@@ -320,7 +320,8 @@ pub trait Disk: Send + Sync + fmt::Debug {
     fn sync_all(&self, dir: &Dir) -> io::Result<()>;
 
     /// Takes the lock of the file at a name, making the file where it is not there; `None` when
-    /// somebody else holds it. `note` becomes the content of the file, for people.
+    /// somebody else holds it. `note` becomes the content of the file, for people; after an error it may still be
+    /// the one before.
     fn try_lock(&self, at: At<'_>, note: &str) -> io::Result<Option<Lock>>;
 
     /// Whether somebody holds the lock of the file at a name; nobody does where there is no file. Changes

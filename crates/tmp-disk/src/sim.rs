@@ -443,8 +443,8 @@ impl Disk for SimDisk {
         };
         let inode = self.state().present(dir, name)?;
         let Some(lock) = Held::take(self, inode, Sharing::Exclusive) else { return Ok(None) };
-        self.set_len(&file, 0)?;
-        self.write_at(&file, 0, note.as_bytes())?;
+        let written = self.write_at(&file, 0, note.as_bytes())?;
+        self.set_len(&file, written as u64)?;
         Ok(Some(Lock::new(lock)))
     }
 

@@ -40,7 +40,11 @@ fn no_command_inherits_what_is_open() {
     fs::create_dir(folder.path().join("dir")).unwrap();
     let plain = fs::File::open(folder.path().join("file")).unwrap();
     rustix::io::fcntl_setfd(&plain, rustix::io::FdFlags::empty()).unwrap();
-    assert_eq!(inherited(folder.path()), [("file".to_owned(), true)], "the look sees what would be inherited");
+    assert_eq!(
+        inherited(folder.path()),
+        [("file".to_owned(), true)],
+        "the look sees what would be inherited"
+    );
     drop(plain);
     let root = RealDisk.open_root(folder.path()).unwrap();
     let dir = RealDisk.open_dir(&root, "dir".as_ref()).unwrap();

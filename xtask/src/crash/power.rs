@@ -25,9 +25,7 @@ pub(super) fn proofs() -> Vec<Box<dyn Proof>> {
     let places = |hurt: Hurt| match hurt {
         Hurt::Cut | Hurt::ReadOnly => vec![ext4, xfs],
         Hurt::Replay | Hurt::Failing => vec![ext4, xfs, btrfs],
-        // Filling a btrfs to its last inode takes minutes: every file fits into what is left of its metadata.
-        Hurt::Full | Hurt::Filled => vec![ext4, xfs, Place::Memory],
-        Hurt::Room => vec![ext4, xfs, btrfs, Place::Memory],
+        Hurt::Full | Hurt::Filled | Hurt::Room => vec![ext4, xfs, btrfs, Place::Memory],
         Hurt::Sync => vec![xfs],
         Hurt::Inodes => vec![ext4, Place::Memory],
         Hurt::Quota => vec![btrfs],

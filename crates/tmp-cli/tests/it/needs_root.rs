@@ -85,7 +85,7 @@ fn a_disk_that_fails_ends_a_migration_as_failed_and_what_it_holds_can_be_recover
 
 #[test]
 fn a_full_disk_does_not_stop_a_recovery() {
-    each(&[DISKS[0], DISKS[1], Place::Memory], |ground| {
+    each(&[DISKS[0], DISKS[1], DISKS[2], Place::Memory], |ground| {
         for at in some_calls(ground) {
             let verdict = ground.shorten(Shortage::FullAfter(at))?;
             good(&format!("{:?} at {at}", ground.place()), &verdict.expect("it has begun"));

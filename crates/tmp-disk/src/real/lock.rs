@@ -36,15 +36,19 @@ pub(super) fn try_lock(dir: &OwnedFd, name: &OsStr, note: &str) -> io::Result<Op
     if !take(dir, name, &file, FlockOperation::NonBlockingLockExclusive)? && !mutant::is("lock") {
         return Ok(None);
     }
-    retry_on_intr(|| fs::ftruncate(&file, 0))?;
-    let mut rest = note.as_bytes();
-    let mut offset = 0;
+    write(&file, note.as_bytes())?;
+    Ok(Some(file))
+}
+
+/// Writes a note over the one before, which stays where there is no room for this one.
+fn write(file: &OwnedFd, note: &[u8]) -> Result<(), Errno> {
+    let (mut rest, mut offset) = (note, 0);
     while !rest.is_empty() {
-        let written = retry_on_intr(|| rustix::io::pwrite(&file, rest, offset))?;
+        let written = retry_on_intr(|| rustix::io::pwrite(file, rest, offset))?;
         offset = offset.saturating_add(u64::try_from(written).unwrap_or(u64::MAX));
         rest = rest.get(written..).unwrap_or_default();
     }
-    Ok(Some(file))
+    retry_on_intr(|| fs::ftruncate(file, offset))
 }
 
 /// The same of a file that is there and is not touched.

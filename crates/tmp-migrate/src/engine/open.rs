@@ -66,7 +66,7 @@ impl Engine {
         let tree = Tree::open(&disk, Path::new(&target.root))?;
         let work = ensure_private_dir(disk.as_ref(), Path::new(&target.work))?;
         let lock = match lock(disk.as_ref(), (&work, &target.work), &state) {
-            Err(OpenError::Disk(error)) if disk.open_root(Path::new(&journals_path)).is_err() => {
+            Err(OpenError::Disk(error)) if never_used(disk.as_ref(), &journals_path)? => {
                 return Err(unmade(error));
             }
             locked => locked?,
@@ -234,6 +234,14 @@ fn probed(tree: &Tree, work: &Dir, ephemeral: bool) -> Result<Capabilities, Prob
             ballast::release(disk, work).and_then(|()| disk.sync_all(work)).map_err(fault)?;
             probe(tree, work, ephemeral)
         }
+    }
+}
+
+/// Whether no migration began with this state directory, at any root.
+fn never_used(disk: &dyn Disk, journals: &Utf8Path) -> Result<bool, OpenError> {
+    match disk.open_root(Path::new(journals)) {
+        Ok(journals) => Ok(folder::migrations(disk, &journals)?.is_empty()),
+        Err(_) => Ok(true),
     }
 }
 

@@ -18,4 +18,5 @@ mod eye;
 mod kept;
 mod machine;
 mod matrix;
+mod room;
 mod world;

@@ -23,8 +23,9 @@ pub fn fill(at: &Path) -> io::Result<()> {
     }
     let mut bytes = File::create_new(folder.join("bytes")).context("fill", folder.display())?;
     // Inodes that are counted go first: once the bytes are gone there is no room for their names. XFS says how many
-    // there could be, and has room for those only while it has bytes.
-    if rustix::fs::statvfs(at).context("look at", at.display())?.f_files < MOST && !is_xfs(at)? {
+    // there could be, and has room for those only while it has bytes; btrfs counts none.
+    let counted = rustix::fs::statvfs(at).context("look at", at.display())?.f_files;
+    if (1..MOST).contains(&counted) && !is_xfs(at)? {
         inodes(&folder, "first")?;
     }
     // What is written is given its place only when it is synced, and then some is left over.

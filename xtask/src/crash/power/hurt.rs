@@ -124,7 +124,6 @@ impl Hurt {
     /// How many there are at most in a long run.
     pub(super) const fn most(self) -> u64 {
         match self {
-            Self::Full | Self::Filled => 60,
             Self::ReadOnly => 150,
             _ => u64::MAX,
         }
