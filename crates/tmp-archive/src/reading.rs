@@ -182,3 +182,21 @@ pub(crate) fn runs(
         (from < to).then_some((begin, from..to))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn extent(offset: u64, length: u64) -> Extent {
+        Extent { offset, length }
+    }
+
+    #[test]
+    fn runs_that_touch_are_one_and_without_a_hole_there_is_none() {
+        let found = holes(vec![extent(0, 4), extent(4, 8), extent(12, 2), extent(20, 4)], 30);
+        assert_eq!(found, Some(vec![extent(0, 14), extent(20, 4)]));
+        assert_eq!(holes(vec![extent(0, 4), extent(4, 8)], 12), None);
+        assert_eq!(holes(Vec::new(), 12), Some(Vec::new()));
+        assert_eq!(holes(Vec::new(), 0), None);
+    }
+}

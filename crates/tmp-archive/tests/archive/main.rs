@@ -7,6 +7,8 @@ mod coarse;
 #[cfg(test)]
 mod damage;
 #[cfg(test)]
+mod diff;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod fixture;

@@ -80,7 +80,7 @@ pub(crate) fn paths(texts: &[&str]) -> Vec<ModulePath> {
 pub(crate) fn quiet(_: u64, _: u64) {}
 
 /// Adds what random trees do not have: names that are no text, a file of several pieces with a hole in the
-/// middle, set-user-id, other owners, ACLs, a hard link to the far end, an empty name-like directory.
+/// middle, a small one that is only a hole, set-user-id, other owners, ACLs, a hard link to the far end, an empty name-like directory.
 pub(crate) fn add_oddities(root: &Path) {
     let odd = root.join(OsStr::from_bytes(b"odd \xff\\\n"));
     fs::create_dir_all(odd.join("inner")).unwrap();
@@ -89,6 +89,7 @@ pub(crate) fn add_oddities(root: &Path) {
     let big = fs::File::create(odd.join("big")).unwrap();
     big.write_all_at(&noise(3 << 20), 0).unwrap();
     big.write_all_at(b"after the hole", 9 << 20).unwrap();
+    fs::File::create(odd.join("nothing")).unwrap().set_len(1 << 16).unwrap();
     let long = odd.join("n".repeat(200));
     fs::write(&long, noise((1 << 20) + 1)).unwrap();
     fs::hard_link(&long, root.join(format!("far {}", "m".repeat(180)))).unwrap();
