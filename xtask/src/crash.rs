@@ -23,7 +23,7 @@ use self::{
     results::{Left, Results, Row},
     workshop::Workshop,
 };
-use crate::{Done, arguments::Arguments, shell};
+use crate::{Done, arguments::Arguments, parts::with_part, shell};
 
 /// How many points are tried at once.
 const WORKERS: usize = 2;
@@ -59,7 +59,11 @@ pub(crate) fn run(words: &[String]) -> Done {
         return Ok(());
     }
     if flags.word("--only") == Some(model::ID) {
-        println!("{}", model::run(choice, None)?);
+        let told = model::run(choice, None)?.to_string();
+        println!("{told}");
+        if flags.has("--write") {
+            rewrite(|page| with_part(page, page::MODEL, &format!("{told}; seed {}.", choice.seed)))?;
+        }
         return Ok(());
     }
     let scratch = tempfile::Builder::new().prefix("tmp-crash-").tempdir_in(scratch(&flags))?;
@@ -94,18 +98,24 @@ pub(crate) fn run(words: &[String]) -> Done {
     }
     results.counted = shops.first().map(Workshop::counted).unwrap_or_default();
     if flags.word("--only").is_none() {
-        match model::run(choice, None) {
+        // At length it takes as long as all matrices, and its states are counted apart.
+        match model::run(Choice { long: false, ..choice }, None) {
             Ok(model) => results.model = Some(model),
             Err(error) => results.broken.push(Left { id: model::ID.into(), lack: error.to_string() }),
         }
     }
     print!("{}", results.table());
     if flags.has("--write") {
-        let path = shell::workspace().join("docs/reliability.md");
-        let before = fs::read_to_string(&path).unwrap_or_default();
-        fs::write(path, page::page(&results, &before))?;
+        rewrite(|before| page::page(&results, before))?;
     }
     results.verdict(std::env::var_os("CI").is_some())
+}
+
+/// Writes the page of results anew, out of what it was.
+fn rewrite(page: impl FnOnce(&str) -> String) -> Done {
+    let path = shell::workspace().join("docs/reliability.md");
+    let before = fs::read_to_string(&path).unwrap_or_default();
+    Ok(fs::write(path, page(&before))?)
 }
 
 /// Where the scenes are built: in memory where that is possible, since syncing is what takes the time, and no power

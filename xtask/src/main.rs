@@ -8,6 +8,7 @@ mod crash;
 mod download;
 mod fuzz;
 mod mutants;
+mod parts;
 mod race;
 mod shell;
 mod test;

@@ -7,16 +7,16 @@ mod table;
 use std::{fs, process::Command, time::Instant};
 
 pub(crate) use self::table::{Catcher, MUTANTS, Mutant};
-use crate::{Done, arguments::Arguments, shell};
+use crate::{Done, arguments::Arguments, parts::with_part, shell};
 
 /// What turns a fault on.
 const VARIABLE: &str = "TMP_MUTANT";
 
-/// The page that keeps the last result, and the marks around it.
+/// The page that keeps the last result.
 const PAGE: &str = "docs/reliability.md";
 
-/// What stands around the table on the page.
-pub(crate) const MARKS: (&str, &str) = ("<!-- mutants -->\n", "<!-- end of mutants -->\n");
+/// The part of the page that has the table.
+pub(crate) const PART: &str = "mutants";
 
 /// Builds the tests with all faults in them, and demands of each test that it passes without any and of each fault
 /// that its tests fail.
@@ -107,10 +107,7 @@ fn judged(command: &mut Command, catcher: &Catcher) -> Done<bool> {
 fn write(rows: &[String]) -> Done {
     let path = shell::workspace().join(PAGE);
     let page = fs::read_to_string(&path)?;
-    let (before, rest) = page.split_once(MARKS.0).ok_or("the page has no place for the table")?;
-    let (_, after) = rest.split_once(MARKS.1).ok_or("the page has no end of the table")?;
-    let (begin, end) = MARKS;
     let head = "| fault | what is left out or done wrongly | caught by |\n|---|---|---|\n";
-    let page = format!("{before}{begin}{head}{}{end}{after}", rows.concat());
+    let page = with_part(&page, PART, &format!("{head}{}", rows.concat()));
     Ok(fs::write(path, page)?)
 }

@@ -25,6 +25,8 @@ mod dirs;
 pub mod disk;
 mod error;
 mod fault;
+mod gate;
+mod latch;
 mod observe;
 mod owner;
 mod probe;
@@ -45,6 +47,7 @@ pub use disk::{
 };
 pub use error::DiskError;
 pub use fault::{Fault, FaultDisk};
+pub use latch::LatchedDisk;
 pub use observe::{Observed, ObservedContent, digest_of, observe};
 pub use owner::{OwnerError, resolve_owner};
 pub use probe::{Capabilities, ProbeError, keeps, probe};

@@ -1,6 +1,7 @@
 //! docs/performance.md: the parts that the bench writes, between marks, among what is kept by hand.
 
 use super::table::GOALS;
+use crate::parts::with_part;
 
 /// The page before anything was measured.
 const EMPTY: &str = "# Performance
@@ -52,7 +53,7 @@ time that of all, both from `wait4` by GNU time.
 
 /// The page with one part replaced, and the goals of all parts listed anew; the rest stays as it is.
 pub(super) fn with_section(page: &str, id: &str, text: &str) -> String {
-    let page = with_part(page, id, text);
+    let page = with_part(if page.is_empty() { EMPTY } else { page }, id, text);
     let goals = goals(&page);
     with_part(&page, "goals", &goals)
 }
@@ -73,31 +74,9 @@ fn goals(page: &str) -> String {
     list
 }
 
-/// The page with one part replaced.
-fn with_part(page: &str, id: &str, text: &str) -> String {
-    let page = if page.is_empty() { EMPTY } else { page };
-    let (begin, end) = (format!("<!-- {id} -->\n"), format!("<!-- /{id} -->\n"));
-    let text = text.trim_end();
-    let head = page.split_once(&begin).map(|(head, _)| head);
-    let rest = page.split_once(&end).map(|(_, rest)| rest);
-    match head.zip(rest) {
-        Some((head, rest)) => format!("{head}{begin}\n{text}\n\n{end}{rest}"),
-        None => format!("{page}\n{begin}\n{text}\n\n{end}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_part_is_replaced_and_the_rest_stays() {
-        let page = with_part("", "W4", "first") + "By hand.\n";
-        let again = with_part(&page, "W4", "second\n");
-        assert_eq!(again, page.replace("first", "second"));
-        assert!(again.ends_with("By hand.\n") && again.contains("<!-- W4 -->\n\nsecond\n\n<!-- /W4 -->\n"));
-        assert!(with_part("# Mine\n", "W1", "x").ends_with("<!-- W1 -->\n\nx\n\n<!-- /W1 -->\n"));
-    }
 
     #[test]
     fn the_goals_of_every_part_are_listed() {

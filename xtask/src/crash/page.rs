@@ -3,17 +3,29 @@
 use std::{fs, path::Path, process::Command};
 
 use super::results::Results;
-use crate::{mutants::MARKS, shell};
+use crate::{
+    mutants,
+    parts::{part, with_part},
+    shell,
+};
 
-/// The page; what `cargo xtask mutants` wrote on the one before stays.
+/// The part of the page that has the last long run of the model.
+pub(super) const MODEL: &str = "model";
+
+/// The page; what other runs wrote on the one before stays.
 pub(super) fn page(results: &Results, before: &str) -> String {
+    let page = fresh(results);
+    [MODEL, mutants::PART].into_iter().fold(page, |page, id| with_part(&page, id, part(before, id)))
+}
+
+fn fresh(results: &Results) -> String {
     let long = if results.choice.long { " --long" } else { "" };
     let seed = results.choice.seed;
     format!(
         "# Reliability: faults put into the real program\n\n\
          **{} faults** were put into running processes of `tmp`, **{} violations**. Written by\n\
          `cargo xtask crash{long} --seed {seed} --write` on {}, on Linux {}, {}; scenes on {}.\n\n\
-         {RULES}\n## Results\n\n{}{KINDS}{MUTANTS}\n{}",
+         {RULES}\n## Results\n\n{}{KINDS}{PARTS}",
         results.points(),
         results.violations(),
         line("date", &["-u", "+%Y-%m-%d"]),
@@ -21,16 +33,7 @@ pub(super) fn page(results: &Results, before: &str) -> String {
         cores(),
         file_system(&results.scratch),
         results.table(),
-        mutants(before),
     )
-}
-
-/// The table of deliberate faults with its marks, as it stands on a page.
-fn mutants(page: &str) -> String {
-    let (begin, end) = MARKS;
-    let table =
-        page.split_once(begin).and_then(|(_, rest)| rest.split_once(end)).map_or("", |(table, _)| table);
-    format!("{begin}{table}{end}")
 }
 
 const RULES: &str = "\
@@ -91,10 +94,20 @@ EINTR from then on is the one error that a process may meet for ever: what was i
 by Rust's library, so such a process is stopped after 20,000 attempts and counts as killed. The notes say how many.
 ";
 
-const MUTANTS: &str = "
+const PARTS: &str = "
+## The model at length
+
+Every change set, with eight losses of power at each effect; written by `cargo xtask crash --only model --long --write`.
+
+<!-- model -->
+<!-- /model -->
+
 ## Deliberate faults
 
 Built into a build of its own, one at a time; written by `cargo xtask mutants --write`.
+
+<!-- mutants -->
+<!-- /mutants -->
 ";
 
 /// What a program says in one line; nothing where it cannot be started.
@@ -128,12 +141,12 @@ mod tests {
     use crate::crash::proof::Choice;
 
     #[test]
-    fn the_table_of_the_other_task_stays() {
+    fn what_other_runs_wrote_stays() {
         let results = Results::new(Choice { long: true, seed: 7 }, Path::new("/nowhere"));
         let first = page(&results, "");
-        let (begin, end) = MARKS;
-        assert!(first.contains(&format!("{begin}{end}")) && first.contains("crash --long --seed 7 --write"));
-        let filled = first.replace(begin, &format!("{begin}| a fault |\n"));
-        assert!(page(&results, &filled).contains(&format!("{begin}| a fault |\n{end}")));
+        assert!(first.contains("crash --long --seed 7 --write"));
+        let filled = with_part(&with_part(&first, MODEL, "states"), mutants::PART, "| a fault |");
+        assert_eq!(page(&results, &filled), filled);
+        assert_ne!(filled, first);
     }
 }

@@ -174,10 +174,12 @@ impl Killed {
         Ok(outcome)
     }
 
-    /// The names of the snapshots that there are.
+    /// The names of the snapshots that there are. One that begins with a dot was not written to its end.
     fn snapshots(&self) -> io::Result<BTreeSet<std::ffi::OsString>> {
-        fs::read_dir(self.scene.copy().join("state/archive/snapshots"))?
-            .map(|entry| entry.map(|entry| entry.file_name()))
+        let names = fs::read_dir(self.scene.copy().join("state/archive/snapshots"))?
+            .map(|entry| entry.map(|entry| entry.file_name()));
+        names
+            .filter(|name| !name.as_ref().is_ok_and(|name| name.as_encoded_bytes().starts_with(b".")))
             .collect()
     }
 

@@ -4,9 +4,10 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     ffi::OsString,
+    io,
 };
 
-use tmp_archive::{Entry, EntryPath, Snapshot};
+use tmp_archive::{ArchiveError, Entry, EntryPath, Snapshot};
 use tmp_core::{
     MigrationId, Phase,
     event::Work,
@@ -36,6 +37,13 @@ impl Run<'_, '_> {
         let since = self.site.clock().elapsed();
         let archived = self.memory.snapshot.filter(|_| self.has_modules());
         let kept = match archived.map(|id| self.site.archive.read(&id)) {
+            // Another time it may well say it.
+            Some(Err(ArchiveError::Disk(source))) => Err(source),
+            Some(Err(ArchiveError::Store { doing, name, source }))
+                if source.kind() != io::ErrorKind::NotFound =>
+            {
+                Err(DiskError { doing, path: name, source })
+            }
             Some(Err(error)) => {
                 self.finding(format!(
                     "the archive of this migration cannot be read: {}",

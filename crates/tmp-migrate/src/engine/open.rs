@@ -1,6 +1,6 @@
 //! Opening an engine: the lock, what a rollback may need, and whether a migration is open.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use camino::Utf8Path;
 use tmp_archive::{Archive, ArchiveError, DirectoryStore};
@@ -9,8 +9,8 @@ use tmp_core::{
     outcome::Outcome, plan::Plan,
 };
 use tmp_disk::{
-    At, Capabilities, Dir, Disk, DiskError, Lock, ProbeError, Tree, create_dir_durably, ensure_private_dir,
-    keeps, probe, read_whole,
+    At, Capabilities, Dir, Disk, DiskError, LatchedDisk, Lock, ProbeError, Tree, create_dir_durably,
+    ensure_private_dir, keeps, probe, read_whole,
 };
 
 use super::{
@@ -55,7 +55,7 @@ pub enum Opened {
 impl Engine {
     /// Takes the lock of the target, makes the directories that are missing, probes the file system
     /// and looks for an open migration. The lock is held until what this returns is dropped, or its
-    /// process dies.
+    /// process dies. Once a sync has failed, what this returns writes nothing any more.
     ///
     /// # Errors
     /// Another process has the lock, the file system cannot be relied on, or the last journal cannot
@@ -63,6 +63,7 @@ impl Engine {
     pub fn open(workplace: Workplace) -> Result<Opened, OpenError> {
         let (journals_path, archive_path) = (workplace.journals(), workplace.archive());
         let Workplace { target, state, disk, clock } = workplace;
+        let disk: Arc<dyn Disk> = Arc::new(LatchedDisk::new(disk));
         let tree = Tree::open(&disk, Path::new(&target.root))?;
         let work = ensure_private_dir(disk.as_ref(), Path::new(&target.work))?;
         let lock = match lock(disk.as_ref(), (&work, &target.work), &state) {
@@ -83,7 +84,7 @@ impl Engine {
         let journals = create_dir_durably(disk.as_ref(), &state_dir, "journal", private).map_err(unmade)?;
         let first = folder::migrations(disk.as_ref(), &journals)?.is_empty();
         let store = DirectoryStore::open(&disk, Path::new(&archive_path));
-        let archive = store.and_then(|store| Archive::open(std::sync::Arc::new(store)));
+        let archive = store.and_then(|store| Archive::open(Arc::new(store)));
         let archive = archive.map_err(|error| match error {
             ArchiveError::Disk(error) if first => unmade(error),
             ArchiveError::Store { doing, name, source } if first && ballast::is_no_room(&source) => {

@@ -26,8 +26,10 @@ fn what_did_not_begin_has_no_journal_and_what_may_have_begun_is_recovered() {
             Err(Ended::Open(_)) => {}
             Err(Ended::Engine(EngineError::NotBegun { .. })) => {
                 not_begun += 1;
-                assert_eq!(journals(&lab), [""; 0], "effect {at}");
+                // After a failed sync nothing is removed either; the next engine does that.
+                assert!(journals(&lab).iter().all(|name| name.starts_with(".new-")), "effect {at}");
                 assert!(lab.recover().is_none(), "effect {at}");
+                assert_eq!(journals(&lab), [""; 0], "effect {at}");
             }
             Err(Ended::Engine(EngineError::Sync { .. })) if unknown == 0 => {
                 unknown += 1;

@@ -6,10 +6,13 @@ use std::{
     io::Write,
     os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink},
     path::Path,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
 };
 
-use crate::common::{Lab, assert_same, text};
+use crate::{
+    common::{Lab, assert_same, text},
+    disks::Weak,
+};
 use tmp_core::{
     Phase,
     event::{Event, Work},
@@ -199,6 +202,25 @@ fn what_is_written_into_a_parked_file_is_kept_after_an_approval() {
     let files: Vec<_> = fs::read_dir(kept).unwrap().map(|entry| text(entry.unwrap().path())).collect();
     assert_eq!(files, ["old app and theirs"]);
     assert_eq!(text(lab.root().join("bin/app")), "new app");
+}
+
+/// That the archive could not be read once says nothing of what was parked: the next process asks again.
+#[test]
+fn what_cannot_be_compared_for_a_moment_is_not_taken_for_changed() {
+    let mut lab = lab();
+    let (disk, now) = Weak::refusing("open_dir");
+    let outcome = lab.migrate_watched(disk, |event, _| {
+        if reached(event, Phase::Committed) {
+            now.store(true, Ordering::SeqCst);
+        }
+    });
+    let Ok(Outcome::Committed { report }) = &outcome else { panic!("{outcome:?}") };
+    assert!(matches!(&*report.findings, [left] if left.contains("has to clean up")), "{report:?}");
+    let outcome = lab.recover().unwrap();
+    assert!(matches!(outcome, Outcome::Committed { .. }), "{outcome:?}");
+    assert_eq!(outcome.report().findings, [""; 0]);
+    assert_eq!(text(lab.root().join("bin/app")), "new app");
+    assert_eq!(lab.leftovers(), [""; 0]);
 }
 
 /// What is kept is told of also when the process died after it was put aside.

@@ -23,12 +23,15 @@ pub(super) fn told(database: &DatabaseName, doing: &'static str) -> impl Fn(Erro
     }
 }
 
-/// The error, where it is the disk's and not the database's. `SQLITE_FULL` is what SQLite makes of ENOSPC, and
-/// `SQLITE_IOERR` of everything else that a disk says (<https://sqlite.org/rescode.html>).
+/// The error, where it is or may be the disk's and not the database's. `SQLITE_FULL` is what SQLite makes of ENOSPC,
+/// `SQLITE_CORRUPT` of EIO on a read (by way of `SQLITE_IOERR_CORRUPTFS`), and `SQLITE_IOERR` of everything else that a
+/// disk says (<https://sqlite.org/rescode.html>).
 pub(super) fn of_disk(error: &Error, doing: impl FnOnce() -> String) -> Option<DatabaseError> {
     match error.sqlite_error_code()? {
         ErrorCode::DiskFull => Some(DatabaseError::NoRoom { doing: doing(), message: message(error) }),
-        ErrorCode::SystemIoFailure => Some(DatabaseError::Disk { doing: doing(), message: message(error) }),
+        ErrorCode::SystemIoFailure | ErrorCode::DatabaseCorrupt => {
+            Some(DatabaseError::Disk { doing: doing(), message: message(error) })
+        }
         _ => None,
     }
 }
@@ -48,5 +51,33 @@ pub(super) fn message(error: &Error) -> String {
         Error::SqliteFailure(_, Some(message)) => message.clone(),
         Error::SqlInputError { msg, .. } => msg.clone(),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::ffi;
+
+    use super::*;
+
+    /// Whether an error of this extended code is taken for the disk's, for want of room, or neither.
+    fn told_of(code: i32) -> &'static str {
+        match of_disk(&Error::SqliteFailure(ffi::Error::new(code), None), String::new) {
+            Some(DatabaseError::Disk { .. }) => "disk",
+            Some(DatabaseError::NoRoom { .. }) => "room",
+            _ => "neither",
+        }
+    }
+
+    #[test]
+    fn what_a_disk_said_is_known_for_that() {
+        for code in [ffi::SQLITE_IOERR, ffi::SQLITE_IOERR_FSYNC, ffi::SQLITE_IOERR_READ, ffi::SQLITE_CORRUPT]
+        {
+            assert_eq!(told_of(code), "disk", "{code}");
+        }
+        assert_eq!(told_of(ffi::SQLITE_FULL), "room");
+        for code in [ffi::SQLITE_BUSY, ffi::SQLITE_CONSTRAINT, ffi::SQLITE_CANTOPEN, ffi::SQLITE_ERROR] {
+            assert_eq!(told_of(code), "neither", "{code}");
+        }
     }
 }
