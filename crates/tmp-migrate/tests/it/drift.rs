@@ -121,6 +121,19 @@ fn what_is_accepted_counts_as_left() {
     assert_eq!(drift(&lab), [], "a later migration says anew what is right");
 }
 
+/// What cannot be read is not taken for nothing.
+#[test]
+fn acceptances_that_cannot_be_read_are_an_error() {
+    let lab = migrated();
+    let folder = lab.dir.path().join("state/accepted");
+    let workplace = lab.workplace(Arc::new(RealDisk));
+    let left = || Left::read(&workplace.disk, &workplace.state, &workplace.target.root);
+    assert!(!folder.exists() && left().is_ok());
+    fs::write(&folder, "no folder").unwrap();
+    let error = left().unwrap_err();
+    assert!(error.to_string().contains("accepted"), "{error}");
+}
+
 /// Somebody else's rows are not drift, and neither is what a rolled back migration touched.
 #[test]
 fn rows_and_what_was_rolled_back_are_no_drift() {
