@@ -126,6 +126,21 @@ pub enum ArchiveError {
 }
 
 impl ArchiveError {
+    /// What a disk or the store said that may say something else another time; else the error itself, which is about what
+    /// is or is not in the archive.
+    ///
+    /// # Errors
+    /// It is no error of that kind.
+    pub fn into_disk(self) -> Result<DiskError, Self> {
+        match self {
+            Self::Disk(source) => Ok(source),
+            Self::Store { doing, name, source } if source.kind() != io::ErrorKind::NotFound => {
+                Ok(DiskError { doing, path: name, source })
+            }
+            error => Err(error),
+        }
+    }
+
     /// Says of a store's error what was asked of it.
     pub(crate) fn store(doing: &'static str, name: &str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Store { doing, name: name.to_owned(), source }

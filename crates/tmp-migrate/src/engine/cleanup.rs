@@ -4,7 +4,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     ffi::OsString,
-    io,
 };
 
 use tmp_archive::{ArchiveError, Entry, EntryPath, Snapshot};
@@ -36,15 +35,11 @@ impl Run<'_, '_> {
     pub(super) fn clean_up(&mut self) -> Result<(), EngineError> {
         let since = self.site.clock().elapsed();
         let archived = self.memory.snapshot.filter(|_| self.has_modules());
-        let kept = match archived.map(|id| self.site.archive.read(&id)) {
-            // Another time it may well say it.
-            Some(Err(ArchiveError::Disk(source))) => Err(source),
-            Some(Err(ArchiveError::Store { doing, name, source }))
-                if source.kind() != io::ErrorKind::NotFound =>
-            {
-                Err(DiskError { doing, path: name, source })
-            }
-            Some(Err(error)) => {
+        let read = archived.map(|id| self.site.archive.read(&id).map_err(ArchiveError::into_disk));
+        let kept = match read {
+            // Another time it may well say what they were.
+            Some(Err(Ok(source))) => Err(source),
+            Some(Err(Err(error))) => {
                 self.finding(format!(
                     "the archive of this migration cannot be read: {}",
                     crate::text(&error)

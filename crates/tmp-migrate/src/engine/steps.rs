@@ -22,7 +22,7 @@ use super::{
     run::Run,
 };
 use crate::{
-    folder::Folder,
+    folder::{Folder, FolderError},
     journal::Fact,
     planner::{globs, matches_below},
     survivors,
@@ -122,7 +122,10 @@ impl Run<'_, '_> {
     /// Runs one script outside of any transaction. Answers the database as it left it, so that this is
     /// not taken for somebody else's writing; nothing where somebody had written since COMMIT.
     pub(super) fn run_alone(&mut self, script: &Script) -> Result<Option<Fingerprint>, Stuck> {
-        let text = self.folder.script(self.disk(), script).map_err(|error| crate::text(&error))?;
+        let text = self.folder.script(self.disk(), script).map_err(|error| match error {
+            FolderError::Disk(source) => Stuck::from(source),
+            error => crate::text(&error).into(),
+        })?;
         let known = self.memory.after.clone();
         let Some(database) = self.database()? else {
             return Err("the plan has no database".to_owned().into());
@@ -166,10 +169,10 @@ impl Run<'_, '_> {
             Some(&self.site.work),
             &mut |_, _| {},
         );
-        match restored {
+        match restored.map_err(ArchiveError::into_disk) {
             Ok(_) => Ok(()),
-            Err(ArchiveError::Disk(source)) => Err(source.into()),
-            Err(error) => Err(crate::text(&error).into()),
+            Err(Ok(source)) => Err(source.into()),
+            Err(Err(error)) => Err(crate::text(&error).into()),
         }
     }
 }
@@ -239,13 +242,14 @@ impl ExportedObject {
     }
 
     /// Imports what was exported. An object that was never exported was never imported either.
-    fn put_back(&self, run: &Run<'_, '_>, step: &StepName, commands: &UtilityCommands) -> Result<(), String> {
+    fn put_back(&self, run: &Run<'_, '_>, step: &StepName, commands: &UtilityCommands) -> Result<(), Stuck> {
         let name = self.file.file_name().unwrap_or_default();
-        let there = run.disk().stat(At::new(&run.folder.dir, name)).map_err(|error| error.to_string())?;
+        let there =
+            run.disk().stat(At::new(&run.folder.dir, name)).map_err(DiskError::at("look at", name))?;
         if there.is_none() {
             return Ok(());
         }
         let own = [(self.file.clone(), false)];
-        run.command_with(step, &Self::fill(&commands.import, &self.file), &own)
+        Ok(run.command_with(step, &Self::fill(&commands.import, &self.file), &own)?)
     }
 }

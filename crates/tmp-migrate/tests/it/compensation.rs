@@ -147,6 +147,39 @@ fn a_statement_outside_the_transaction_that_fails_is_not_taken_back() {
     assert_same(&before, &lab.seen());
 }
 
+/// A disk that does not answer while a step is undone says nothing against the step's way back: the next process goes on.
+#[test]
+fn an_undo_that_cannot_read_for_a_moment_has_not_failed() {
+    let mut stopped = 0;
+    for step in ["020", "rebuild"] {
+        for call in ["open_file", "open_dir", "read_at", "stat", "list"] {
+            let mut lab = lab();
+            lab.write("var/content", "old");
+            lab.sql("020", "create index i on t(b);", Some("drop index i;"), None);
+            lab.enhancement.sql[0].transaction = TransactionMode::None;
+            lab.batch("rebuild", "echo new > var/content; echo x > var/added", None, &["var/**"]);
+            lab.check("refuses", "exit 1");
+            let before = lab.seen();
+            let (disk, now) = Weak::refusing(call);
+            let ended = lab.migrate_watched(disk, |event, _| {
+                if matches!(event, Event::StepBegan { step: begun, direction: Direction::Undo }
+                    if begun.as_str() == step)
+                {
+                    now.store(true, Ordering::SeqCst);
+                }
+            });
+            assert!(!matches!(ended, Ok(Outcome::RollbackFailed { .. })), "{step}, {call}: {ended:?}");
+            if ended.is_err() {
+                stopped += 1;
+                let outcome = lab.recover();
+                assert!(matches!(outcome, Some(Outcome::RolledBack { .. })), "{step}, {call}: {outcome:?}");
+                assert_same(&before, &lab.seen());
+            }
+        }
+    }
+    assert!(stopped > 5, "{stopped}");
+}
+
 #[test]
 fn what_a_batch_step_wrote_is_taken_back_exactly_when_a_later_check_fails() {
     let mut lab = lab();
