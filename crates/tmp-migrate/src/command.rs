@@ -2,7 +2,7 @@
 //! process group of their own; confined where the plan says so.
 
 use std::{
-    io::Read,
+    io::{self, Read},
     os::unix::process::CommandExt as _,
     path::PathBuf,
     process::{Child, ExitStatus, Stdio},
@@ -13,10 +13,12 @@ use std::{
 
 use camino::Utf8Path;
 use nix::{
+    errno::Errno,
     sys::signal::{Signal, killpg},
     unistd::Pid,
 };
 use tmp_core::{MigrationId, clock::Clock, enhancement::Command, id::StepName, plan::Confinement};
+use tmp_disk::DiskError;
 
 use crate::{
     confine::{self, Cell, Inside},
@@ -62,14 +64,39 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) own: &'a [(PathBuf, bool)],
 }
 
+/// Why a command did not end with status 0.
+#[derive(Debug)]
+pub(crate) enum CommandError {
+    /// It never began for want of memory, of a process or of an answer of the disk, and may another time.
+    NotStarted(DiskError),
+    /// It did not succeed or cannot be run, in words.
+    Failed(String),
+}
+
+impl From<String> for CommandError {
+    fn from(failure: String) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+/// For whoever does not try it again.
+impl From<CommandError> for String {
+    fn from(error: CommandError) -> Self {
+        match error {
+            CommandError::NotStarted(error) => crate::text(&error),
+            CommandError::Failed(failure) => failure,
+        }
+    }
+}
+
 /// Runs a command to its end. `Err` says why it did not end with status 0; nothing of its process
 /// group is left either way, and where it is confined nothing of it at all.
-pub(crate) fn run(command: &Command, surroundings: &Surroundings<'_>) -> Result<(), String> {
+pub(crate) fn run(command: &Command, surroundings: &Surroundings<'_>) -> Result<(), CommandError> {
     let Some(confinement) = surroundings.confinement else { return started(command, surroundings, None) };
     let Surroundings { root, hidden, own, .. } = *surroundings;
     let cell = Cell { confinement, root, own, hidden };
     let name = confine::name(surroundings.migration, surroundings.step);
-    cell.run(&name, surroundings.clock, |inside| started(command, surroundings, Some(inside)))
+    cell.run(&name, surroundings.clock, |inside| Ok(started(command, surroundings, Some(inside))))?
 }
 
 /// Runs it in this thread.
@@ -77,9 +104,9 @@ fn started(
     command: &Command,
     surroundings: &Surroundings<'_>,
     inside: Option<&Inside<'_>>,
-) -> Result<(), String> {
+) -> Result<(), CommandError> {
     let Some((program, arguments)) = command.run.split_first() else {
-        return Err("there is no program to run".into());
+        return Err("there is no program to run".to_owned().into());
     };
     let mut prepared = prepared(program, arguments, surroundings);
     if let Some(inside) = inside {
@@ -88,7 +115,7 @@ fn started(
     } else {
         prepared.process_group(0);
     }
-    let mut child = prepared.spawn().map_err(|error| format!("{program} cannot be started: {error}"))?;
+    let mut child = prepared.spawn().map_err(|error| not_started(program, error))?;
     let readers = [child.stdout.take().map(Tail::of), child.stderr.take().map(Tail::of)];
     let group = i32::try_from(child.id()).map(Pid::from_raw).ok();
     let timeout = Duration::from_secs(command.timeout_s).min(surroundings.left);
@@ -105,9 +132,20 @@ fn started(
     let output: String = readers.into_iter().flatten().map(|tail| tail.text(surroundings.clock)).collect();
     match ended {
         Some(Ok(status)) if status.success() => Ok(()),
-        Some(Ok(status)) => Err(said(&format!("{program} ended with {}", shown(status)), &output)),
-        Some(Err(error)) => Err(format!("{program} cannot be waited for: {error}")),
-        None => Err(said(&format!("{program} did not end within {} s", timeout.as_secs()), &output)),
+        Some(Ok(status)) => Err(said(&format!("{program} ended with {}", shown(status)), &output).into()),
+        Some(Err(error)) => Err(format!("{program} cannot be waited for: {error}").into()),
+        None => Err(said(&format!("{program} did not end within {} s", timeout.as_secs()), &output).into()),
+    }
+}
+
+/// What it means that a program cannot be started. That it is missing, forbidden or no program stays so.
+fn not_started(program: &str, error: io::Error) -> CommandError {
+    let stays = matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied)
+        || error.raw_os_error() == Some(Errno::ENOEXEC as i32);
+    if stays {
+        CommandError::Failed(format!("{program} cannot be started: {error}"))
+    } else {
+        CommandError::NotStarted(DiskError { doing: "start", path: program.to_owned(), source: error })
     }
 }
 
@@ -135,7 +173,7 @@ fn prepared(program: &str, arguments: &[String], surroundings: &Surroundings<'_>
 }
 
 /// How the child ended; `None` when its time was over first.
-fn wait(child: &mut Child, timeout: Duration, clock: &dyn Clock) -> Option<std::io::Result<ExitStatus>> {
+fn wait(child: &mut Child, timeout: Duration, clock: &dyn Clock) -> Option<io::Result<ExitStatus>> {
     let deadline = clock.elapsed().saturating_add(timeout);
     loop {
         match child.try_wait() {
@@ -192,5 +230,26 @@ impl Tail {
         }
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         String::from_utf8_lossy(&kept).into_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_started_now_may_be_another_time() {
+        let may = |errno: Errno| {
+            let error = io::Error::from_raw_os_error(errno as i32);
+            matches!(not_started("bin/app", error), CommandError::NotStarted(_))
+        };
+        for errno in [Errno::ENOMEM, Errno::EAGAIN, Errno::EMFILE, Errno::ENFILE, Errno::EIO] {
+            assert!(may(errno), "{errno}");
+        }
+        for errno in [Errno::ENOENT, Errno::EACCES, Errno::ENOEXEC] {
+            assert!(!may(errno), "{errno}");
+        }
+        let text = String::from(not_started("bin/app", io::Error::from_raw_os_error(Errno::ENOMEM as i32)));
+        assert!(text.starts_with("cannot start bin/app: "), "{text}");
     }
 }

@@ -142,7 +142,7 @@ impl Run<'_, '_> {
         let Ok(name) = AFTER_ROLLBACK.parse() else { return };
         for command in &self.plan.enhancement.after_rollback {
             if let Err(failure) = self.command(&name, command) {
-                self.finding(format!("{AFTER_FINDING}{failure}"));
+                self.finding(format!("{AFTER_FINDING}{}", String::from(failure)));
             }
         }
     }

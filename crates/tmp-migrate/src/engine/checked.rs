@@ -22,7 +22,7 @@ use super::{
     steps::ExportedObject,
 };
 use crate::{
-    command::{self, Surroundings},
+    command::{self, CommandError, Surroundings},
     http,
     journal::Fact,
 };
@@ -109,11 +109,12 @@ impl Run<'_, '_> {
                 self.command_with(&step.name, &ExportedObject::fill(&commands.import, &file), &own)?;
                 commands.verify.as_ref().map_or(Ok(()), |verify| {
                     self.command_with(&step.name, &ExportedObject::fill(verify, &file), &own)
+                        .map_err(String::from)
                 })
             }
             StepWork::Batch { index } => {
                 let batch = enhancement.batch.get(*index).ok_or("no such batch step")?;
-                self.command(&step.name, &batch.run)
+                self.command(&step.name, &batch.run).map_err(String::from)
             }
             StepWork::Own { .. } => self.own(step, Direction::Apply),
             StepWork::Check { index } => {
@@ -141,7 +142,7 @@ impl Run<'_, '_> {
     }
 
     /// Runs one command of a step.
-    pub(super) fn command(&self, step: &StepName, command: &Command) -> Result<(), String> {
+    pub(super) fn command(&self, step: &StepName, command: &Command) -> Result<(), CommandError> {
         self.command_with(step, command, &[])
     }
 
@@ -151,7 +152,7 @@ impl Run<'_, '_> {
         step: &StepName,
         command: &Command,
         own: &[(PathBuf, bool)],
-    ) -> Result<(), String> {
+    ) -> Result<(), CommandError> {
         let hidden = [self.site.state_path().into(), self.plan.target.work.clone().into()];
         let surroundings = Surroundings {
             root: &self.plan.target.root,
@@ -182,7 +183,7 @@ impl Run<'_, '_> {
 
     fn ask(&self, step: &StepName, probe: &Probe) -> Result<(), String> {
         match probe {
-            Probe::Command(command) => self.command(step, command),
+            Probe::Command(command) => self.command(step, command).map_err(String::from),
             Probe::Http { url, status } => {
                 let site = self.plan.target.url.as_deref().unwrap_or_default();
                 http::get(&url.replace("{site.url}", site.trim_end_matches('/')), *status, self.left())

@@ -5,7 +5,7 @@ use tmp_core::{Digest, MigrationId, database::DatabaseError};
 use tmp_disk::{DiskError, ProbeError};
 
 use super::ballast::is_no_room;
-use crate::{folder::FolderError, journal::JournalError};
+use crate::{command::CommandError, folder::FolderError, journal::JournalError};
 
 /// An engine cannot be opened. The target was not touched.
 #[derive(Debug, thiserror::Error)]
@@ -248,6 +248,15 @@ impl From<JournalError> for Stuck {
 impl From<DiskError> for Stuck {
     fn from(source: DiskError) -> Self {
         Self::Stop(EngineError::UndoInterrupted { source })
+    }
+}
+
+impl From<CommandError> for Stuck {
+    fn from(error: CommandError) -> Self {
+        match error {
+            CommandError::NotStarted(source) => source.into(),
+            CommandError::Failed(failure) => failure.into(),
+        }
     }
 }
 

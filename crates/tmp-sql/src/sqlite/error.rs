@@ -24,8 +24,9 @@ pub(super) fn told(database: &DatabaseName, doing: &'static str) -> impl Fn(Erro
 }
 
 /// The error, where it is or may be the disk's and not the database's. `SQLITE_FULL` is what SQLite makes of ENOSPC,
-/// `SQLITE_CORRUPT` of EIO on a read (by way of `SQLITE_IOERR_CORRUPTFS`), and `SQLITE_IOERR` of everything else that a
-/// disk says (<https://sqlite.org/rescode.html>).
+/// `SQLITE_CORRUPT` of EIO on a read (by way of `SQLITE_IOERR_CORRUPTFS`), `SQLITE_READONLY` of a file system that turned
+/// read-only and of a file that cannot be looked at, and `SQLITE_IOERR` of everything else that a disk says
+/// (<https://sqlite.org/rescode.html>).
 pub(super) fn of_disk(error: &Error, doing: impl FnOnce() -> String) -> Option<DatabaseError> {
     match error.sqlite_error_code()? {
         ErrorCode::DiskFull => Some(DatabaseError::NoRoom { doing: doing(), message: message(error) }),
