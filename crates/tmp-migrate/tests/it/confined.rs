@@ -15,7 +15,6 @@ use std::{
     },
     path::{Path, PathBuf},
     process::{Child, Command as Process},
-    time::Duration,
 };
 
 use tmp_core::{
@@ -28,7 +27,7 @@ use tmp_migrate::CommandPolicy;
 use crate::common::{Lab, text};
 
 /// Whether commands can be confined here. Where not, the proof is left out by name, and fails in CI.
-fn confinable(proof: &str) -> bool {
+pub(crate) fn confinable(proof: &str) -> bool {
     let lab = Scene::new(0).lab(true, "sh", "true");
     match lab.plan() {
         Ok(_) => true,
@@ -162,7 +161,7 @@ fn cgroup() -> PathBuf {
 }
 
 /// Cgroups of confined commands that are still there.
-fn cgroups(name: &str) -> Vec<PathBuf> {
+pub(crate) fn cgroups(name: &str) -> Vec<PathBuf> {
     fn below(dir: &Path, name: &str, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
             if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
@@ -443,7 +442,7 @@ fn hostile_commands_do_nothing_and_leave_nothing() {
 }
 
 /// A lab whose commands are confined, with a directory and a database beside its root that are granted.
-fn granted() -> (Lab, PathBuf) {
+pub(crate) fn granted() -> (Lab, PathBuf) {
     let mut lab = Lab::with_database("CREATE TABLE t (x); INSERT INTO t VALUES (1);");
     lab.write("data/live", "live\n");
     let beside = lab.base().join("granted");
@@ -582,42 +581,4 @@ fn nothing_is_granted_that_is_not_there_or_is_tmps_own() {
     };
     fs::create_dir_all(Path::new(env!("CARGO_TARGET_TMPDIR"))).unwrap();
     insta::assert_snapshot!(refused(vec!["/", "relative", "@/absent", "@/site/.tmp-work-live", "@"]));
-}
-
-#[test]
-fn a_cgroup_is_gone_with_its_command() {
-    if !confinable("cgroups") {
-        return;
-    }
-    let (mut lab, _) = granted();
-    lab.batch("do", "sleep 0.1 & true", Some("true"), &[]);
-    let plan = lab.plan().unwrap();
-    assert_eq!(plan.confinement.as_ref().map(|it| it.landlock), Some(6));
-    assert!(matches!(lab.migrate(), Outcome::Committed { .. }));
-    std::thread::sleep(Duration::from_millis(50));
-    assert_eq!(cgroups("-do"), Vec::<PathBuf>::new());
-}
-
-/// What is ended before a command is what had its own name before, and nothing of anybody else.
-#[test]
-fn a_command_of_another_migration_goes_on() {
-    if !confinable("cgroups of others") {
-        return;
-    }
-    let (mut slow, _) = granted();
-    slow.batch("slow", "touch data/begun && sleep 2 && touch data/ended", None, &["data/**"]);
-    let root = slow.root();
-    let outcomes = std::thread::scope(|scope| {
-        let slow = scope.spawn(|| slow.migrate());
-        while !root.join("data/begun").exists() && !slow.is_finished() {
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        let (mut quick, _) = granted();
-        quick.batch("quick", "true", None, &[]);
-        [quick.migrate(), slow.join().unwrap()]
-    });
-    for outcome in outcomes {
-        assert!(matches!(outcome, Outcome::Committed { .. }), "{outcome:?}");
-    }
-    assert!(root.join("data/ended").exists());
 }

@@ -13,6 +13,7 @@ mod atomic;
 mod beginning;
 mod careless;
 mod catalogue;
+mod cgroups;
 mod change_sets;
 mod checks;
 mod common;
