@@ -17,7 +17,7 @@ mod tidy;
 use std::process::ExitCode;
 
 const HELP: &str = "\
-cargo xtask test     everything that must pass: format, lints, tests, examples, docs, tidy
+cargo xtask test     everything that must pass: format, lints, tests, examples, docs, tidy, fuzz, faults
 cargo xtask tidy     the house rules that a script can check
 cargo xtask crash    the fault matrices: the real program killed, torn, failed, signalled at a seeded sample of points
                      --long at all of them   --seed N   --only MATRIX, kind or package   --list their names
