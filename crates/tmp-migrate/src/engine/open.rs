@@ -1,6 +1,6 @@
 //! Opening an engine: the lock, what a rollback may need, and whether a migration is open.
 
-use std::{path::Path, sync::Arc};
+use std::{io, path::Path, sync::Arc};
 
 use camino::Utf8Path;
 use tmp_archive::{Archive, ArchiveError, DirectoryStore};
@@ -242,7 +242,7 @@ fn probed(tree: &Tree, work: &Dir, ephemeral: bool) -> Result<Capabilities, Prob
 fn never_used(disk: &dyn Disk, journals: &Utf8Path) -> Result<bool, OpenError> {
     match disk.open_root(Path::new(journals)) {
         Ok(journals) => Ok(folder::migrations(disk, &journals)?.is_empty()),
-        Err(_) => Ok(true),
+        Err(error) => Ok(error.kind() == io::ErrorKind::NotFound),
     }
 }
 

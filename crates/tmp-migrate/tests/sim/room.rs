@@ -35,6 +35,17 @@ fn where_nothing_began_it_is_only_room_that_is_missing() {
     }
 }
 
+/// A folder of journals that cannot be opened says nothing of what began.
+#[test]
+fn where_the_journals_cannot_be_looked_at_it_is_more_than_room_that_is_missing() {
+    let world = World::new(Way::Files);
+    let state = world.disk.open_root(Path::new(STATE)).unwrap();
+    world.disk.remove_dir(At::new(&state, "journal")).unwrap();
+    drop(world.disk.create_file(At::new(&state, "journal"), Mode::FILE).unwrap());
+    let opened = opened_without_room(&world);
+    assert!(matches!(opened, Err(OpenError::Disk(_))), "{opened:?}");
+}
+
 /// Without its lock nobody may look whether one that began is over.
 #[test]
 fn where_something_began_nothing_is_known_without_the_lock() {
