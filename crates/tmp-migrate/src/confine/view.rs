@@ -9,7 +9,7 @@ use std::{
 
 use nix::sched::{CloneFlags, unshare};
 use rustix::{
-    fs::{CWD, Mode, OFlags, mkdirat, open, openat, symlinkat},
+    fs::{CWD, FileType, Mode, OFlags, mkdirat, mknodat, open, openat, symlinkat},
     mount::{
         FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MountPropagationFlags, MoveMountFlags,
         OpenTreeFlags, UnmountFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen, mount_change,
@@ -174,10 +174,11 @@ fn show(base: &OwnedFd, path: &Path, what: &What, read_only: &mut Vec<PathBuf>) 
                 directories(base, path)?;
             } else {
                 directories(base, path.parent().unwrap_or(path))?;
-                let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::CLOEXEC;
-                match openat(base, relative(path), flags, Mode::from_raw_mode(0o600)) {
+                // Not opened to be written, not even for a moment: a process that another thread is starting just
+                // then would have it too, and what is written to cannot be made read-only.
+                match mknodat(base, relative(path), FileType::RegularFile, Mode::from_raw_mode(0o600), 0) {
                     Err(_) if there(base, path) => {}
-                    result => drop(result?),
+                    result => result?,
                 }
             }
             place(mount, &staged(path))?;

@@ -11,9 +11,9 @@
 
 mod atomic;
 mod beginning;
+mod beside;
 mod careless;
 mod catalogue;
-mod cgroups;
 mod change_sets;
 mod checks;
 mod common;

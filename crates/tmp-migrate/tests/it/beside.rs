@@ -1,6 +1,10 @@
-//! The cgroups of confined commands: each its own, and gone with it.
+//! Confined commands beside others: each in a cgroup of its own, and whatever else the process starts.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use tmp_core::outcome::Outcome;
 
@@ -42,4 +46,25 @@ fn a_command_of_another_migration_goes_on() {
         assert!(matches!(outcome, Outcome::Committed { .. }), "{outcome:?}");
     }
     assert!(root.join("data/ended").exists());
+}
+
+/// A process that another thread is starting has a copy of every descriptor until its program runs.
+#[test]
+fn an_embedder_may_start_processes_meanwhile() {
+    if !confinable("commands beside others") {
+        return;
+    }
+    let (mut lab, _) = granted();
+    lab.batch("do", "true", None, &[]);
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                std::process::Command::new("true").status().unwrap();
+            }
+        });
+        let refused = (0..100).find_map(|_| lab.plan().err());
+        over.store(true, Ordering::Relaxed);
+        assert!(refused.is_none(), "{refused:?}");
+    });
 }
