@@ -90,11 +90,16 @@ pub(crate) fn run(words: &[String]) -> Done {
         match proof.lacks() {
             Some(lack) => results.left_out.push(Left { id: proof.id(), lack }),
             None => match whole(&**proof, &shops, choice) {
-                Ok(row) => results.rows.push(row),
-                Err(error) => results.broken.push(Left { id: proof.id(), lack: error.to_string() }),
+                Ok(row) => {
+                    results.rows.push(row);
+                    results.tell_last();
+                }
+                Err(error) => {
+                    println!("{} broke off: {error}", proof.id());
+                    results.broken.push(Left { id: proof.id(), lack: error.to_string() });
+                }
             },
         }
-        results.tell_last();
     }
     results.counted = shops.first().map(Workshop::counted).unwrap_or_default();
     if flags.word("--only").is_none() {

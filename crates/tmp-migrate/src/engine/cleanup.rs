@@ -54,7 +54,7 @@ impl Run<'_, '_> {
             }
             None => empty(self.site, self.plan, &|_, _, _| Ok(false), &|dir| self.parked(dir, None)),
         };
-        let kept = kept.map_err(|source| EngineError::UndoInterrupted { source })?;
+        let kept = kept.map_err(|source| EngineError::Interrupted { source })?;
         for path in &kept {
             self.finding(kept_finding(path));
         }

@@ -91,9 +91,9 @@ pub enum EngineError {
         /// What the disk said.
         source: DiskError,
     },
-    /// The way back met an error of the disk. It goes on where it stopped when recovered again.
-    #[error("the way back was interrupted; recover when the disk answers again")]
-    UndoInterrupted {
+    /// The way back, or the clean-up, met an error of the disk. It goes on where it stopped when recovered again.
+    #[error("interrupted by an error of the disk; recover when it answers again")]
+    Interrupted {
         /// What the disk said.
         source: DiskError,
     },
@@ -197,7 +197,7 @@ impl Stuck {
     /// Whether there was no room for it on a disk.
     pub(super) fn is_no_room(&self) -> bool {
         match self {
-            Self::Stop(EngineError::UndoInterrupted { source }) => is_no_room(&source.source),
+            Self::Stop(EngineError::Interrupted { source }) => is_no_room(&source.source),
             Self::Stop(EngineError::DatabaseDisk { source }) => {
                 matches!(source, DatabaseError::NoRoom { .. })
             }
@@ -247,7 +247,7 @@ impl From<JournalError> for Stuck {
 
 impl From<DiskError> for Stuck {
     fn from(source: DiskError) -> Self {
-        Self::Stop(EngineError::UndoInterrupted { source })
+        Self::Stop(EngineError::Interrupted { source })
     }
 }
 

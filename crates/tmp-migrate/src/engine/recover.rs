@@ -92,7 +92,7 @@ impl Interrupted {
     /// # Errors
     /// What stands at a root that is exchanged cannot be opened.
     pub(super) fn run<'a, 'p>(&'a mut self, party: &'a mut Party<'p>) -> Result<Run<'a, 'p>, EngineError> {
-        let interrupted = |source| EngineError::UndoInterrupted { source };
+        let interrupted = |source| EngineError::Interrupted { source };
         let home = Home::of(self.site.disk(), &self.plan).map_err(interrupted)?;
         Ok(Run {
             tree: self.site.tree_now(home.as_ref()).map_err(interrupted)?,

@@ -31,6 +31,7 @@ mod no_exchange;
 mod panics;
 mod places;
 mod power;
+mod progress;
 mod properties;
 mod recovery;
 mod refusals;

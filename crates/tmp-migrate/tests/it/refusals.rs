@@ -192,6 +192,9 @@ refusals! {
         lab.batch("by-pattern", "true", None, &["bin/*"]);
         lab.batch("by-what-appears", "true", None, &["fresh/index/**"]);
         lab.batch("by-what-stands-there", "true", None, &["var/*"]);
+        lab.write("in/place/x.index", "x");
+        lab.change("in/place", Change::Put(Content::Directory { mode: Mode::from_bits(0o700) }));
+        lab.batch("by-what-it-holds", "true", None, &["in/place/*.index"]);
     };
     writes_reach_ignored_data: |lab| {
         lab.ignore = vec!["var/live/**".into(), "*.log".into()];
