@@ -91,8 +91,8 @@ pub(crate) fn run(words: &[String]) -> Done {
             Some(lack) => results.left_out.push(Left { id: proof.id(), lack }),
             None => match whole(&**proof, &shops, choice) {
                 Ok(row) => {
+                    row.tell();
                     results.rows.push(row);
-                    results.tell_last();
                 }
                 Err(error) => {
                     println!("{} broke off: {error}", proof.id());

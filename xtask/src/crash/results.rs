@@ -81,6 +81,12 @@ impl Row {
         self.before + self.after + self.violations.len() as u64
     }
 
+    /// Tells the developer how it stands.
+    pub(super) fn tell(&self) {
+        print!("{}", self.line());
+        self.violations.iter().for_each(|violation| println!("{violation}"));
+    }
+
     pub(super) fn line(&self) -> String {
         format!(
             "| {} | {} | {} | {} | {} | {} | {} |\n",
@@ -105,14 +111,6 @@ impl Results {
             broken: Vec::new(),
             model: None,
             counted: Vec::new(),
-        }
-    }
-
-    /// Tells the developer how it stands.
-    pub(super) fn tell_last(&self) {
-        if let Some(row) = self.rows.last() {
-            print!("{}", row.line());
-            row.violations.iter().for_each(|violation| println!("{violation}"));
         }
     }
 

@@ -396,15 +396,26 @@ impl Lab {
         watch: impl FnMut(&Event, &AtomicBool) + Send,
     ) -> Result<Outcome, Ended> {
         let Opened::Ready(mut engine) = self.open(disk).map_err(Ended::Open)? else { panic!("one is open") };
-        let mut databases = self.databases();
         let stop = AtomicBool::new(false);
         let mut observer = Watch { watch, stop: &stop };
-        let mut party =
-            Party { databases: &mut databases, steps: &mut self.steps, observer: &mut observer, stop: &stop };
-        engine.migrate(plan, contents, &mut party).map_err(Ended::Engine)
+        self.migrate_told(&mut engine, plan, contents, &mut observer, &stop).map_err(Ended::Engine)
     }
 
-    /// Migrates with an engine that is open already.
+    /// Migrates with an engine that is open already, told to `observer`, until it is stopped.
+    pub(crate) fn migrate_told(
+        &mut self,
+        engine: &mut Engine,
+        plan: &Plan,
+        contents: &dyn Contents,
+        observer: &mut dyn Observer,
+        stop: &AtomicBool,
+    ) -> Result<Outcome, EngineError> {
+        let mut databases = self.databases();
+        let mut party = Party { databases: &mut databases, steps: &mut self.steps, observer, stop };
+        engine.migrate(plan, contents, &mut party)
+    }
+
+    /// The same, with something that is done at every event.
     pub(crate) fn migrate_in(
         &mut self,
         engine: &mut Engine,
@@ -412,12 +423,9 @@ impl Lab {
         contents: &dyn Contents,
         mut watch: impl FnMut(&Event) + Send,
     ) -> Result<Outcome, EngineError> {
-        let mut databases = self.databases();
         let stop = AtomicBool::new(false);
         let mut observer = Watch { watch: |event: &Event, _: &AtomicBool| watch(event), stop: &stop };
-        let mut party =
-            Party { databases: &mut databases, steps: &mut self.steps, observer: &mut observer, stop: &stop };
-        engine.migrate(plan, contents, &mut party)
+        self.migrate_told(engine, plan, contents, &mut observer, &stop)
     }
 
     /// Migrates and dies at the first event that `when` says yes to: without an outcome, but for a
