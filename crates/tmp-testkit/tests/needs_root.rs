@@ -135,3 +135,26 @@ fn a_full_disk_has_room_for_nothing() {
         mount.unmount()
     });
 }
+
+/// Nobody waits for the close of a file, so it may still be on its way when the disk is unmounted.
+#[test]
+fn a_served_disk_stops_while_its_file_is_being_closed() {
+    if !ready() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    privately(|| {
+        for _ in 0..1000 {
+            let file = dir.path().join("disk");
+            fs::write(&file, [0; 8192])?;
+            let disk = ServedDisk::serve(
+                File::options().read(true).write(true).open(&file)?,
+                &dir.path().join("served"),
+            )?;
+            drop(File::options().read(true).write(true).open(disk.file())?);
+            disk.stop()?;
+        }
+        Ok(())
+    })
+    .unwrap();
+}
