@@ -239,7 +239,7 @@ impl Archive {
                 packs.binary_search(&name).is_err().then_some(name)
             };
             let mut packer = Packer::new(scope, self.store(), Box::new((0..).filter_map(free)));
-            let workers = Workers::start(scope, capture.tree, &claims);
+            let workers = Workers::start(scope, capture.tree, &claims)?;
             let mut producer = Producer::new(sources, workers, Press::new(&claims)?, progress);
             while let Some(block) = producer.next()? {
                 packer.put(block)?;

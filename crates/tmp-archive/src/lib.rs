@@ -45,6 +45,7 @@ mod snapshot;
 mod stat_cache;
 mod survey;
 mod text;
+mod threads;
 mod trusted;
 mod verify;
 mod walk;

@@ -2,13 +2,17 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    thread,
+    thread::{self, ScopedJoinHandle},
 };
 
 use serde::Deserialize;
 use tmp_core::Digest;
 
-use crate::{ArchiveError, Entry, EntryPath, FileEntry, SnapshotInfo, objects::Objects, survey::workers};
+use crate::{
+    ArchiveError, Entry, EntryPath, FileEntry, SnapshotInfo,
+    objects::Objects,
+    threads::{start, workers},
+};
 
 /// One line.
 #[derive(Debug, Deserialize)]
@@ -36,8 +40,11 @@ pub(crate) fn read(
     let pieces = &info.manifest.pieces;
     let parts = pieces.chunks(pieces.len().div_ceil(workers()).max(FEW));
     let parts: Vec<_> = thread::scope(|scope| {
-        let threads: Vec<_> = parts.map(|part| scope.spawn(|| Part::read(objects, part, &name))).collect();
-        threads.into_iter().map(thread::ScopedJoinHandle::join).collect()
+        let read = |part| Part::read(objects, part, &name);
+        // What the machine gives no thread for is read here.
+        let parts = parts.map(|part| start(scope, move || read(part)).map_err(|_| read(part)));
+        let parts: Vec<_> = parts.collect();
+        parts.into_iter().map(|part| part.map_or_else(Ok, ScopedJoinHandle::join)).collect()
     });
     let mut reader = Reader { info, objects, entries: Vec::new(), open: Vec::new() };
     let mut partial = Vec::new();

@@ -13,6 +13,7 @@ use crate::{
     ArchiveError,
     block::Block,
     pack::{PACK, PackWriter},
+    threads,
 };
 
 /// How many blocks wait to be written at most.
@@ -64,7 +65,7 @@ impl<'s, 'e> Packer<'s, 'e> {
     pub(crate) fn put(&mut self, block: Block) -> Result<(), ArchiveError> {
         let mut filling = match self.filling.take() {
             Some(filling) => filling,
-            None => self.begin(),
+            None => self.begin()?,
         };
         filling.length += block.length();
         if filling.blocks.send(Word::Block(block)).is_err() {
@@ -95,10 +96,10 @@ impl<'s, 'e> Packer<'s, 'e> {
         Ok(self.written)
     }
 
-    fn begin(&mut self) -> Filling<'s> {
+    fn begin(&mut self) -> Result<Filling<'s>, ArchiveError> {
         let (name, store) = (self.names.next().unwrap_or_default(), self.store);
         let (blocks, words) = sync_channel(WAITING);
-        let handle = self.scope.spawn(move || {
+        let handle = threads::start(self.scope, move || {
             let written = store.write(&name, &mut |out| {
                 let mut pack = PackWriter::new(out)?;
                 loop {
@@ -111,8 +112,8 @@ impl<'s, 'e> Packer<'s, 'e> {
             });
             written.map_err(ArchiveError::store("write", &name))?;
             Ok(name)
-        });
-        Filling { blocks, length: 0, handle }
+        })?;
+        Ok(Filling { blocks, length: 0, handle })
     }
 
     fn end(&mut self, filling: Filling<'s>) {

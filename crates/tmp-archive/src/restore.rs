@@ -24,7 +24,7 @@ use crate::{
     parents::Parents,
     placer::{Placer, settle},
     stat_cache::StatCache,
-    survey::workers,
+    threads,
     trusted::Trusted,
     walk::{locate, roots},
 };
@@ -130,7 +130,7 @@ impl Archive {
             entries: 0,
         };
         thread::scope(|scope| {
-            let mut hands = Hands::start(scope, &placer);
+            let mut hands = Hands::start(scope, &placer)?;
             for root in &selected {
                 restore.root(root, &mut hands, progress)?;
             }
@@ -298,28 +298,25 @@ const BATCH: usize = 128;
 const WAITING: usize = 16;
 
 impl<'a> Hands<'a> {
-    fn start<'s>(scope: &'s Scope<'s, 'a>, placer: &'a Placer<'a>) -> Self {
+    fn start<'s>(scope: &'s Scope<'s, 'a>, placer: &'a Placer<'a>) -> Result<Self, ArchiveError> {
         let (work, todo) = sync_channel::<Batch<'a>>(WAITING);
         let (failed, failures) = channel();
         let todo = Arc::new(Mutex::new(todo));
-        for _ in 0..workers() {
-            let (todo, failed) = (Arc::clone(&todo), failed.clone());
-            scope.spawn(move || {
-                let mut parents = Parents::new(placer.tree);
-                loop {
-                    let next = todo.lock().unwrap_or_else(PoisonError::into_inner).recv();
-                    let Ok(batch) = next else { return };
-                    for (path, entry, fresh) in batch {
-                        if let Err(error) = placer.put(path, entry, fresh, &mut parents) {
-                            // Whoever waits for it may have gone.
-                            let _ = failed.send(error);
-                            return;
-                        }
+        threads::start_all(scope, move || {
+            let mut parents = Parents::new(placer.tree);
+            loop {
+                let next = todo.lock().unwrap_or_else(PoisonError::into_inner).recv();
+                let Ok(batch) = next else { return };
+                for (path, entry, fresh) in batch {
+                    if let Err(error) = placer.put(path, entry, fresh, &mut parents) {
+                        // Whoever waits for it may have gone.
+                        let _ = failed.send(error);
+                        return;
                     }
                 }
-            });
-        }
-        Self { work, batch: Vec::new(), failures }
+            }
+        })?;
+        Ok(Self { work, batch: Vec::new(), failures })
     }
 
     fn give(&mut self, given: Given<'a>) -> Result<(), ArchiveError> {

@@ -7,7 +7,7 @@ use std::{
         Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
-    thread,
+    thread::{self, ScopedJoinHandle},
 };
 
 use tmp_core::{module::Kind, path::RESERVED};
@@ -17,6 +17,7 @@ use crate::{
     ArchiveError, EntryPath,
     ignored::Ignored,
     stat_cache::StatCache,
+    threads::{start, workers},
     walk::{locate, same},
 };
 
@@ -95,11 +96,6 @@ struct Surveyor<'a> {
     waiting: AtomicU32,
 }
 
-/// Threads that work at a time.
-pub(crate) fn workers() -> usize {
-    thread::available_parallelism().map_or(1, usize::from).clamp(1, 8)
-}
-
 impl Survey {
     /// Looks at everything below `roots`.
     pub(crate) fn new(
@@ -122,9 +118,12 @@ impl Survey {
             tops.push((path.clone(), surveyor.root(tree, path)?));
         }
         let found = thread::scope(|scope| {
-            let workers: Vec<_> = (0..workers()).map(|_| scope.spawn(|| surveyor.work())).collect();
-            let joined = workers.into_iter().map(thread::ScopedJoinHandle::join);
-            joined.collect::<Vec<_>>()
+            // This thread works too, alone where the machine gives no other.
+            let others = (1..workers()).map_while(|_| start(scope, || surveyor.work()).ok());
+            let others: Vec<_> = others.collect();
+            let own = surveyor.work();
+            let found = others.into_iter().map(ScopedJoinHandle::join);
+            found.chain([Ok(own)]).collect::<Vec<_>>()
         });
         let count = surveyor.folders.load(Ordering::SeqCst) as usize;
         let mut folders: Vec<Folder> = (0..count).map(|_| Folder::default()).collect();

@@ -18,7 +18,7 @@ use crate::{
     parents::Parents,
     reading::{Next, Reading, XATTRS, attributes},
     shelf::{Claims, Press, Pressed},
-    short, survey,
+    short, threads,
     walk::same,
 };
 
@@ -58,15 +58,19 @@ pub(crate) struct Ticket(u64);
 
 impl Workers {
     /// Starts the threads; they end when this is dropped.
-    pub(crate) fn start<'s, 'e>(scope: &'s Scope<'s, 'e>, tree: &'e Tree, claims: &'e Claims<'e>) -> Self {
+    ///
+    /// # Errors
+    /// The machine gives no thread.
+    pub(crate) fn start<'s, 'e>(
+        scope: &'s Scope<'s, 'e>,
+        tree: &'e Tree,
+        claims: &'e Claims<'e>,
+    ) -> Result<Self, ArchiveError> {
         let (work, todo) = channel();
         let (sender, results) = channel();
-        let todo = Arc::new(Mutex::new(todo));
-        for _ in 0..survey::workers() {
-            let (todo, alarm) = (Arc::clone(&todo), Alarm(sender.clone()));
-            scope.spawn(move || run(&todo, &alarm, tree, claims));
-        }
-        Self { work, results, arrived: HashMap::new(), next: 0 }
+        let (todo, alarm) = (Arc::new(Mutex::new(todo)), Alarm(sender));
+        threads::start_all(scope, move || run(&todo, &alarm, tree, claims))?;
+        Ok(Self { work, results, arrived: HashMap::new(), next: 0 })
     }
 
     /// Gives entries away.
@@ -119,6 +123,7 @@ fn died() -> ArchiveError {
 }
 
 /// Tells when its thread panics: its results would be waited for in vain.
+#[derive(Clone)]
 struct Alarm(Sender<Results>);
 
 impl Drop for Alarm {

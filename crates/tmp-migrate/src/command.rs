@@ -2,6 +2,7 @@
 //! process group of their own; confined where the plan says so.
 
 use std::{
+    fs::File,
     io::{self, Read},
     os::unix::process::CommandExt as _,
     path::PathBuf,
@@ -27,6 +28,9 @@ use crate::{
 
 /// Where programs without a `/` in their name are found.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What a command reads.
+const NOTHING: &str = "/dev/null";
 
 /// How much of a command's output is kept, in bytes.
 const KEPT: usize = 16 << 10;
@@ -67,8 +71,11 @@ pub(crate) struct Surroundings<'a> {
 /// Why a command did not end with status 0.
 #[derive(Debug)]
 pub(crate) enum CommandError {
-    /// It never began for want of memory, of a process or of an answer of the disk, and may another time.
+    /// It never began for want of memory, of a process or of an answer of the disk, or was stopped at once; it may be
+    /// run another time.
     NotStarted(DiskError),
+    /// It never began because it cannot be confined here, or what it started cannot be ended, in words.
+    NotConfined(String),
     /// It did not succeed or cannot be run, in words.
     Failed(String),
 }
@@ -79,12 +86,18 @@ impl From<String> for CommandError {
     }
 }
 
+impl From<DiskError> for CommandError {
+    fn from(error: DiskError) -> Self {
+        Self::NotStarted(error)
+    }
+}
+
 /// For whoever does not try it again.
 impl From<CommandError> for String {
     fn from(error: CommandError) -> Self {
         match error {
             CommandError::NotStarted(error) => crate::text(&error),
-            CommandError::Failed(failure) => failure,
+            CommandError::NotConfined(failure) | CommandError::Failed(failure) => failure,
         }
     }
 }
@@ -96,7 +109,8 @@ pub(crate) fn run(command: &Command, surroundings: &Surroundings<'_>) -> Result<
     let Surroundings { root, hidden, own, .. } = *surroundings;
     let cell = Cell { confinement, root, own, hidden };
     let name = confine::name(surroundings.migration, surroundings.step);
-    cell.run(&name, surroundings.clock, |inside| Ok(started(command, surroundings, Some(inside))))?
+    let run = |inside: &Inside<'_>| Ok(started(command, surroundings, Some(inside)));
+    cell.run(&name, surroundings.clock, run).map_err(CommandError::NotConfined)?
 }
 
 /// Runs it in this thread.
@@ -109,6 +123,8 @@ fn started(
         return Err("there is no program to run".to_owned().into());
     };
     let mut prepared = prepared(program, arguments, surroundings);
+    // Opened here: that it cannot be is nothing that is wrong with the program.
+    prepared.stdin(File::open(NOTHING).map_err(DiskError::at("open", NOTHING))?);
     if let Some(inside) = inside {
         prepared.env("TMPDIR", confine::TEMPORARY);
         inside.prepare(&mut prepared);
@@ -117,9 +133,10 @@ fn started(
     }
     let mut child = prepared.spawn().map_err(|error| not_started(program, error))?;
     let readers = [child.stdout.take().map(Tail::of), child.stderr.take().map(Tail::of)];
+    let readers: io::Result<Vec<_>> = readers.into_iter().flatten().collect();
     let group = i32::try_from(child.id()).map(Pid::from_raw).ok();
     let timeout = Duration::from_secs(command.timeout_s).min(surroundings.left);
-    let ended = wait(&mut child, timeout, surroundings.clock);
+    let ended = readers.is_ok().then(|| wait(&mut child, timeout, surroundings.clock)).flatten();
     // What is left is stopped in any case, so that the pipes end.
     if let Some(inside) = inside {
         inside.kill();
@@ -129,7 +146,8 @@ fn started(
     if ended.is_none() {
         let _ = child.wait();
     }
-    let output: String = readers.into_iter().flatten().map(|tail| tail.text(surroundings.clock)).collect();
+    let readers = readers.map_err(DiskError::at("read the output of", program))?;
+    let output: String = readers.into_iter().map(|tail| tail.text(surroundings.clock)).collect();
     match ended {
         Some(Ok(status)) if status.success() => Ok(()),
         Some(Ok(status)) => Err(said(&format!("{program} ended with {}", shown(status)), &output).into()),
@@ -138,14 +156,18 @@ fn started(
     }
 }
 
-/// What it means that a program cannot be started. That it is missing, forbidden or no program stays so.
+/// Whether an error says that a program is missing, forbidden or none, which stays so.
+pub(crate) fn is_of_program(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied)
+        || error.raw_os_error() == Some(Errno::ENOEXEC as i32)
+}
+
+/// What it means that a program cannot be started.
 fn not_started(program: &str, error: io::Error) -> CommandError {
-    let stays = matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied)
-        || error.raw_os_error() == Some(Errno::ENOEXEC as i32);
-    if stays {
+    if is_of_program(&error) {
         CommandError::Failed(format!("{program} cannot be started: {error}"))
     } else {
-        CommandError::NotStarted(DiskError { doing: "start", path: program.to_owned(), source: error })
+        DiskError::at("start", program)(error).into()
     }
 }
 
@@ -166,7 +188,6 @@ fn prepared(program: &str, arguments: &[String], surroundings: &Surroundings<'_>
         .env(survivors::MIGRATION, surroundings.migration.as_str())
         .env(survivors::STEP, surroundings.step.as_str())
         .env("TMP_ROOT", surroundings.root)
-        .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     prepared
@@ -206,10 +227,10 @@ struct Tail {
 }
 
 impl Tail {
-    fn of(mut pipe: impl Read + Send + 'static) -> Self {
+    fn of(mut pipe: impl Read + Send + 'static) -> io::Result<Self> {
         let kept = Arc::new(Mutex::new(Vec::new()));
         let shared = Arc::clone(&kept);
-        let reader = thread::spawn(move || {
+        let reader = thread::Builder::new().spawn(move || {
             let mut buffer = [0; 4096];
             while let Ok(count @ 1..) = pipe.read(&mut buffer) {
                 let mut kept = shared.lock().unwrap_or_else(PoisonError::into_inner);
@@ -217,8 +238,8 @@ impl Tail {
                 let excess = kept.len().saturating_sub(KEPT);
                 kept.drain(..excess);
             }
-        });
-        Self { kept, reader }
+        })?;
+        Ok(Self { kept, reader })
     }
 
     /// What was read. A program that left the process group may hold the stream open for ever: it is

@@ -6,7 +6,7 @@ use std::{
     io::{self, Read},
     panic::resume_unwind,
     sync::Arc,
-    thread,
+    thread::{self, Builder, ScopedJoinHandle},
 };
 
 use tmp_core::{Digest, ModulePath, digest::Hasher};
@@ -153,11 +153,12 @@ pub(crate) fn digests(places: &[&Place]) -> Vec<io::Result<Digested>> {
     let share = places.len().div_ceil(threads).max(1);
     thread::scope(|scope| {
         let digest = |places: &[&Place]| places.iter().map(|place| place.digest()).collect::<Vec<_>>();
-        let readers: Vec<_> = places.chunks(share).map(|part| scope.spawn(move || digest(part))).collect();
-        readers
-            .into_iter()
-            .flat_map(|reader| reader.join().unwrap_or_else(|panic| resume_unwind(panic)))
-            .collect()
+        let start = |part| Builder::new().spawn_scoped(scope, move || digest(part));
+        // What the machine gives no thread for is read here.
+        let parts = places.chunks(share).map(|part| start(part).map_err(|_| digest(part)));
+        let parts: Vec<_> = parts.collect();
+        let digests = parts.into_iter().map(|part| part.map_or_else(Ok, ScopedJoinHandle::join));
+        digests.flat_map(|part| part.unwrap_or_else(|panic| resume_unwind(panic))).collect()
     })
 }
 

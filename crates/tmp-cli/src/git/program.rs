@@ -3,7 +3,7 @@
 use std::{
     io::{self, Read},
     process::{Child, ChildStdout, Command, Stdio},
-    thread::JoinHandle,
+    thread::{Builder, JoinHandle},
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -111,15 +111,15 @@ impl Program {
 
     /// An answer that is read as it comes.
     pub(super) fn stream(&self, arguments: &[&str]) -> Result<Running, GitError> {
-        let mut child = self.command(arguments).spawn().map_err(|source| GitError::Start { source })?;
+        let start = |source| GitError::Start { source };
+        let mut child = self.command(arguments).spawn().map_err(start)?;
         let verb = arguments.first().copied().unwrap_or_default().to_owned();
         match (child.stdout.take(), child.stderr.take()) {
-            (Some(output), Some(complaints)) => Ok(Running {
-                child,
-                output,
-                complaints: Some(std::thread::spawn(|| first(complaints))),
-                verb,
-            }),
+            (Some(output), Some(complaints)) => {
+                let mut running = Running { child, output, complaints: None, verb };
+                running.complaints = Some(Builder::new().spawn(|| first(complaints)).map_err(start)?);
+                Ok(running)
+            }
             _ => Err(GitError::Answer { verb, what: "there is no pipe".into() }),
         }
     }

@@ -26,3 +26,4 @@ mod rules;
 mod secrets;
 mod series;
 mod support;
+mod threads;

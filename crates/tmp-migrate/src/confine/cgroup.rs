@@ -46,7 +46,7 @@ impl Leaf {
     /// In words: what cannot be made, and how to mend that. Nothing is left of it.
     pub(super) fn make(name: &str, confinement: &Confinement, clock: &dyn Clock) -> Result<Self, String> {
         end(|found| found == name, clock)?;
-        let all = hierarchies().map_err(|error| format!("the cgroups cannot be read: {error}"))?;
+        let all = all()?;
         let unified = all.iter().find(|one| one.unified);
         let unified = unified.ok_or(
             "there is no cgroup v2 file system, without which nothing can be ended for certain: mount it at \
@@ -174,21 +174,51 @@ fn limit(dir: &Path, unified: bool, controller: &str, confinement: &Confinement)
 /// In words: what would not go.
 pub(super) fn end(wanted: impl Fn(&str) -> bool, clock: &dyn Clock) -> Result<(), String> {
     let mut found = Vec::new();
-    // Where cgroups cannot be read, none was made.
-    for hierarchy in hierarchies().unwrap_or_default() {
-        search(&hierarchy.mount, &wanted, DEPTH, &mut found);
+    for hierarchy in all()? {
+        search(&hierarchy.mount, &wanted, DEPTH, &mut found)?;
     }
     gone(&found, clock)
 }
 
-fn search(dir: &Path, wanted: &impl Fn(&str) -> bool, depth: usize, found: &mut Vec<PathBuf>) {
-    let Ok(entries) = std::fs::read_dir(dir) else { return };
-    for entry in entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
-        if entry.file_name().to_str().is_some_and(wanted) {
-            found.push(entry.path());
+fn all() -> Result<Vec<Hierarchy>, String> {
+    hierarchies().map_err(|error| format!("the cgroups cannot be read: {error}"))
+}
+
+fn search(
+    dir: &Path,
+    wanted: &impl Fn(&str) -> bool,
+    depth: usize,
+    found: &mut Vec<PathBuf>,
+) -> Result<(), String> {
+    let unread = |error: io::Error| format!("the cgroups cannot be read: {}: {error}", dir.display());
+    for entry in subdirectories(dir).map_err(unread)? {
+        if entry.file_name().is_some_and(|name| name.to_str().is_some_and(wanted)) {
+            found.push(entry);
         } else if depth > 0 {
-            search(&entry.path(), wanted, depth - 1, found);
+            search(&entry, wanted, depth - 1, found)?;
         }
+    }
+    Ok(())
+}
+
+/// The cgroups in a cgroup; none where it is gone.
+fn subdirectories(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let gone = |error: &io::Error| {
+        error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(Errno::ENODEV as i32)
+    };
+    let read = || -> io::Result<Vec<PathBuf>> {
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir(dir)? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                found.push(entry.path());
+            }
+        }
+        Ok(found)
+    };
+    match read() {
+        Err(error) if gone(&error) => Ok(Vec::new()),
+        result => result,
     }
 }
 
@@ -225,10 +255,8 @@ fn kill_all(dir: &Path) {
 
 /// Removes a cgroup and the empty ones that a command made in it. One that is gone is fine.
 fn remove(dir: &Path) -> io::Result<()> {
-    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            remove(&entry.path())?;
-        }
+    for below in subdirectories(dir)? {
+        remove(&below)?;
     }
     match unlinkat(CWD, dir, AtFlags::REMOVEDIR) {
         Ok(()) => Ok(()),

@@ -12,8 +12,11 @@ use std::{
 
 use rustix::{
     fs::Mode,
+    io::Errno,
     process::{Resource, Rlimit, Signal},
 };
+
+use crate::command::is_of_program;
 
 /// How many files a command may have open.
 const FILES: u64 = 4096;
@@ -22,16 +25,10 @@ const FILES: u64 = 4096;
 /// without core files, with no descriptor but its three streams, and killed when the thread that started it
 /// ends.
 pub(super) fn prepare(command: &mut Command, groups: Arc<[OwnedFd]>) {
-    let begin = move || {
-        for group in groups.iter() {
-            rustix::io::write(group.as_fd(), b"0")?;
-        }
-        rustix::process::setsid()?;
-        rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
-        rustix::process::setrlimit(Resource::Core, same(0))?;
-        rustix::process::setrlimit(Resource::Nofile, same(FILES))?;
-        rustix::process::umask(Mode::from_raw_mode(0o022));
-        close_on_exec()
+    let begin = move || match begin(&groups) {
+        // Only of exec this says something about the program.
+        Err(error) if is_of_program(&error) => Err(Errno::IO.into()),
+        begun => begun,
     };
     #[expect(
         unsafe_code,
@@ -43,6 +40,18 @@ pub(super) fn prepare(command: &mut Command, groups: Arc<[OwnedFd]>) {
     unsafe {
         command.pre_exec(begin);
     }
+}
+
+fn begin(groups: &[OwnedFd]) -> io::Result<()> {
+    for group in groups {
+        rustix::io::write(group.as_fd(), b"0")?;
+    }
+    rustix::process::setsid()?;
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+    rustix::process::setrlimit(Resource::Core, same(0))?;
+    rustix::process::setrlimit(Resource::Nofile, same(FILES))?;
+    rustix::process::umask(Mode::from_raw_mode(0o022));
+    close_on_exec()
 }
 
 const fn same(limit: u64) -> Rlimit {

@@ -66,9 +66,12 @@ impl Cell<'_> {
             view::enter(self).and_then(|()| rights::restrict(self)).map_err(cannot)?;
             inside(&Inside { leaf: &leaf })
         };
-        let result = thread::scope(|scope| scope.spawn(confined).join());
+        let result = thread::scope(|scope| match thread::Builder::new().spawn_scoped(scope, confined) {
+            Ok(thread) => thread.join().map_err(|_| cannot("its thread ended early"))?,
+            Err(error) => Err(cannot(format!("no thread can be started: {error}"))),
+        });
         let removed = leaf.remove(clock);
-        let done = result.map_err(|_| "the thread that confines it ended early".to_owned())??;
+        let done = result?;
         removed.map(|()| done)
     }
 

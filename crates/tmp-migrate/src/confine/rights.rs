@@ -62,8 +62,8 @@ fn rules(cell: &Cell<'_>) -> Result<landlock::RulesetCreated, Box<dyn std::error
     let own = cell.own.iter().filter(|(_, writable)| *writable).map(|(path, _)| path.as_path());
     let temporary = std::path::Path::new(TEMPORARY);
     for path in writable.chain(own).chain([cell.root.as_std_path(), temporary]) {
-        let allowed: BitFlags<AccessFs> =
-            if path.is_dir() { write } else { write & AccessFs::from_file(VERSION) };
+        let is_dir = std::fs::metadata(path)?.is_dir();
+        let allowed: BitFlags<AccessFs> = if is_dir { write } else { write & AccessFs::from_file(VERSION) };
         rules = rules.add_rule(PathBeneath::new(PathFd::new(path)?, allowed))?;
     }
     for device in DEVICES {

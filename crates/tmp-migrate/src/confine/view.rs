@@ -76,10 +76,15 @@ fn said<E: std::fmt::Display>(what: &str) -> impl Fn(E) -> String {
 fn shown(cell: &Cell<'_>) -> Result<Vec<Shown>, String> {
     let mut all = Vec::new();
     for path in SYSTEM.iter().map(PathBuf::from) {
-        if let Ok(target) = std::fs::read_link(&path) {
-            all.push(Shown { path, what: What::Link(target) });
-        } else if path.exists() {
-            all.push(tree(path, false)?);
+        let unread = unread(&path);
+        match std::fs::symlink_metadata(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(unread(error)),
+            Ok(there) if there.is_symlink() => {
+                let target = std::fs::read_link(&path).map_err(unread)?;
+                all.push(Shown { path, what: What::Link(target) });
+            }
+            Ok(_) => all.push(tree(path, false)?),
         }
     }
     for path in DEVICES {
@@ -98,35 +103,46 @@ fn shown(cell: &Cell<'_>) -> Result<Vec<Shown>, String> {
     for (path, writable) in cell.own {
         all.push(tree(path.clone(), *writable)?);
     }
-    let hidden: Vec<Shown> = all.iter().flat_map(|shown| hidden(shown, cell)).collect();
-    all.extend(hidden);
+    let hidden: Vec<_> = all.iter().map(|shown| hidden(shown, cell)).collect::<Result<_, _>>()?;
+    all.extend(hidden.into_iter().flatten());
     // Stable: of two at one path the one that may be written to is last, and so on top.
     all.sort_by_key(|shown| shown.path.components().count());
     Ok(all)
 }
 
 fn tree(path: PathBuf, writable: bool) -> Result<Shown, String> {
-    let there = std::fs::metadata(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let there = std::fs::metadata(&path).map_err(unread(&path))?;
     let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     if writable {
         // What is mounted below a path that is only read cannot be made read-only with it: it is left out.
         flags |= OpenTreeFlags::AT_RECURSIVE;
     }
-    let mount = open_tree(CWD, &path, flags).map_err(|error| format!("{}: {error}", path.display()))?;
+    let mount = open_tree(CWD, &path, flags).map_err(|error| unread(&path)(error.into()))?;
     let what = What::Tree { mount, directory: there.is_dir(), writable };
     Ok(Shown { path, what })
 }
 
 /// What TMP keeps below something that is shown.
-fn hidden(shown: &Shown, cell: &Cell<'_>) -> Vec<Shown> {
-    let What::Tree { directory: true, .. } = shown.what else { return Vec::new() };
-    let real = shown.path.canonicalize().unwrap_or_else(|_| shown.path.clone());
-    let below = cell.hidden.iter().filter_map(|hidden| {
-        let hidden = hidden.canonicalize().ok()?;
-        let rest = hidden.strip_prefix(&real).ok()?;
-        Some(Shown { path: shown.path.join(rest), what: What::Hidden })
-    });
-    below.filter(|hidden| hidden.path != shown.path).collect()
+fn hidden(shown: &Shown, cell: &Cell<'_>) -> Result<Vec<Shown>, String> {
+    let What::Tree { directory: true, .. } = shown.what else { return Ok(Vec::new()) };
+    let real = shown.path.canonicalize().map_err(unread(&shown.path))?;
+    let mut all = Vec::new();
+    for hidden in cell.hidden {
+        match hidden.canonicalize() {
+            Ok(hidden) => {
+                let below = hidden.strip_prefix(&real).ok().map(|rest| shown.path.join(rest));
+                all.extend(below.filter(|path| *path != shown.path));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(unread(hidden)(error)),
+        }
+    }
+    Ok(all.into_iter().map(|path| Shown { path, what: What::Hidden }).collect())
+}
+
+fn unread(path: &Path) -> impl Fn(io::Error) -> String + use<> {
+    let path = path.to_owned();
+    move |error| format!("{}: {error}", path.display())
 }
 
 /// The error, and what it was met at.

@@ -5,7 +5,7 @@ use tmp_core::{Digest, MigrationId, database::DatabaseError};
 use tmp_disk::{DiskError, ProbeError};
 
 use super::ballast::is_no_room;
-use crate::{command::CommandError, folder::FolderError, journal::JournalError};
+use crate::{command::CommandError, folder::FolderError, journal::JournalError, survivors::Survivor};
 
 /// An engine cannot be opened. The target was not touched.
 #[derive(Debug, thiserror::Error)]
@@ -255,7 +255,17 @@ impl From<CommandError> for Stuck {
     fn from(error: CommandError) -> Self {
         match error {
             CommandError::NotStarted(source) => source.into(),
+            CommandError::NotConfined(missing) => Self::InDoubt(missing),
             CommandError::Failed(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<Survivor> for Stuck {
+    fn from(error: Survivor) -> Self {
+        match error {
+            Survivor::Unknown(source) => source.into(),
+            Survivor::Runs(failure) => failure.into(),
         }
     }
 }

@@ -25,7 +25,7 @@ use crate::{
     folder::{Folder, FolderError},
     journal::Fact,
     planner::{globs, matches_below},
-    survivors,
+    survivors::{self, Survivor},
 };
 
 /// The largest control object that is read back, in bytes.
@@ -46,7 +46,7 @@ impl Run<'_, '_> {
             }
             let undone = match self.stop(step, interrupted) {
                 Ok(()) => self.with_all_room(|run| run.undo_step(index, step, interrupted)),
-                Err(failure) => Err(failure.into()),
+                Err(survivor) => Err(survivor.into()),
             };
             let failure = match undone {
                 Ok(database) => {
@@ -67,7 +67,7 @@ impl Run<'_, '_> {
 
     /// Stops what an interrupted step started and left running: it could write after the comparison. What
     /// a step that ended well started, such as a service, is left to the step's own way back.
-    fn stop(&self, step: &PlannedStep, interrupted: bool) -> Result<(), String> {
+    fn stop(&self, step: &PlannedStep, interrupted: bool) -> Result<(), Survivor> {
         if interrupted { survivors::end(self.migration(), &step.name, self.site.clock()) } else { Ok(()) }
     }
 

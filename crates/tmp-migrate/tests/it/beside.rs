@@ -1,12 +1,20 @@
 //! Confined commands beside others: each in a cgroup of its own, and whatever else the process starts.
 
 use std::{
+    fs,
     path::PathBuf,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
-use tmp_core::outcome::Outcome;
+use tmp_core::{
+    event::{Direction, Event},
+    outcome::Outcome,
+};
+use tmp_disk::RealDisk;
 
 use crate::confined::{cgroups, confinable, granted};
 
@@ -46,6 +54,32 @@ fn a_command_of_another_migration_goes_on() {
         assert!(matches!(outcome, Outcome::Committed { .. }), "{outcome:?}");
     }
     assert!(root.join("data/ended").exists());
+}
+
+/// That a command cannot be confined says nothing against it.
+#[test]
+fn a_way_back_that_cannot_be_confined_waits_until_it_can() {
+    if !confinable("a way back") {
+        return;
+    }
+    let (mut lab, _) = granted();
+    lab.batch("do", "touch data/done", Some("rm data/done"), &[]);
+    lab.batch("refuse", "false", None, &[]);
+    let read = lab.base().join("read");
+    let mut undone = false;
+    let taken = lab.migrate_watched(Arc::new(RealDisk), |event, _| {
+        if !undone && matches!(event, Event::StepBegan { direction: Direction::Undo, .. }) {
+            undone = true;
+            fs::remove_dir_all(&read).unwrap();
+        }
+    });
+    let Ok(Outcome::InDoubt { missing, .. }) = taken else { panic!("{taken:?}") };
+    assert!(missing.contains("cannot be confined") && missing.contains("read: No such file"), "{missing}");
+    assert!(lab.root().join("data/done").exists());
+    fs::create_dir(&read).unwrap();
+    let recovered = lab.recover();
+    assert!(matches!(recovered, Some(Outcome::RolledBack { .. })), "{recovered:?}");
+    assert!(!lab.root().join("data/done").exists());
 }
 
 /// A process that another thread is starting has a copy of every descriptor until its program runs.

@@ -83,8 +83,9 @@ impl SqliteDatabase {
 }
 
 pub(super) fn apply(database: &mut SqliteDatabase, text: &SqlText<'_>) -> Result<(), DatabaseError> {
+    let name = database.name.clone();
     let session = database.in_transaction(Phase::Migrating, "apply")?;
-    Script::read(text, TransactionMode::Shared)?.run(&mut session.connection)
+    Script::read(&name, text, TransactionMode::Shared)?.run(&mut session.connection)
 }
 
 pub(super) fn verify(
@@ -94,7 +95,7 @@ pub(super) fn verify(
 ) -> Result<(), DatabaseError> {
     let name = database.name.clone();
     let session = database.in_transaction(Phase::Migrating, "verify")?;
-    let script = Script::read(text, TransactionMode::Shared)?;
+    let script = Script::read(&name, text, TransactionMode::Shared)?;
     let said = told(&name, "verifying");
     session.connection.execute_batch("SAVEPOINT tmp_verify").map_err(&said)?;
     let result = if assert {
@@ -144,7 +145,7 @@ pub(super) fn abandon(database: &mut SqliteDatabase) -> Result<(), DatabaseError
 pub(super) fn run_alone(database: &mut SqliteDatabase, text: &SqlText<'_>) -> Result<(), DatabaseError> {
     let name = database.name.clone();
     let misuse = database.misuse("run_alone");
-    let script = Script::read(text, TransactionMode::None)?;
+    let script = Script::read(&name, text, TransactionMode::None)?;
     let session = database.session()?;
     if session.phase != Phase::Idle {
         return Err(misuse);

@@ -1,13 +1,16 @@
 //! Runs the statements of a script, one by one, under guard.
 
+use std::fmt;
+
 use rusqlite::{Connection, Row, types::ValueRef};
 use tmp_core::{
+    DatabaseName,
     database::{DatabaseError, SqlText},
     enhancement::{DatabaseEngine, TransactionMode},
 };
 
 use super::{
-    error::{message, of_disk},
+    error::{message, of_disk, of_others},
     guard::{Guard, Scope},
 };
 use crate::{
@@ -18,6 +21,7 @@ use crate::{
 
 /// A script taken apart, with nothing in it that its tokens show to be refused.
 pub(super) struct Script<'a> {
+    database: DatabaseName,
     name: &'a str,
     mode: TransactionMode,
     statements: Vec<Statement<'a>>,
@@ -29,6 +33,12 @@ struct Place<'a> {
     script: &'a str,
     line: u64,
     statement: usize,
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, line {}, statement {}", self.script, self.line, self.statement)
+    }
 }
 
 impl Place<'_> {
@@ -64,7 +74,11 @@ impl Place<'_> {
 
 impl<'a> Script<'a> {
     /// Takes `text` apart. Nothing has run if this fails.
-    pub(super) fn read(text: &SqlText<'a>, mode: TransactionMode) -> Result<Self, DatabaseError> {
+    pub(super) fn read(
+        database: &DatabaseName,
+        text: &SqlText<'a>,
+        mode: TransactionMode,
+    ) -> Result<Self, DatabaseError> {
         let engine = DatabaseEngine::Sqlite;
         let nowhere = Place { script: text.name, line: 1, statement: 1 };
         if let Some(flaw) = check::flaw(text.text) {
@@ -74,7 +88,7 @@ impl<'a> Script<'a> {
             Place { line: error.line, statement: error.statement, ..nowhere }
                 .failed(format!("{}: {}", error.what, error.help))
         })?;
-        let script = Self { name: text.name, mode, statements };
+        let script = Self { database: database.clone(), name: text.name, mode, statements };
         for (place, statement) in script.places() {
             if let Some(refusal) = rules::refusal(engine, mode, statement) {
                 return Err(place.refused(refusal));
@@ -135,7 +149,7 @@ impl<'a> Script<'a> {
         let guard =
             Guard::install(connection, self.scope()).map_err(|error| nowhere.failed(message(&error)))?;
         let result = self.places().try_for_each(|(place, statement)| {
-            let result = run_one(connection, &guard, place, statement.text, read);
+            let result = run_one(connection, &guard, (&self.database, place), statement.text, read);
             self.still_inside(connection, place, result)
         });
         let removed = Guard::remove(connection).map_err(|error| nowhere.failed(message(&error)));
@@ -154,7 +168,12 @@ impl<'a> Script<'a> {
         }
         let said = match result {
             // Then it is SQLite that rolled back.
-            Err(disk @ (DatabaseError::NoRoom { .. } | DatabaseError::Disk { .. })) => return Err(disk),
+            Err(
+                failed @ (DatabaseError::NoRoom { .. }
+                | DatabaseError::Disk { .. }
+                | DatabaseError::Busy { .. }
+                | DatabaseError::Unreachable { .. }),
+            ) => return Err(failed),
             Err(DatabaseError::Statement { message, .. }) => format!("{message}; "),
             _ => String::new(),
         };
@@ -165,16 +184,15 @@ impl<'a> Script<'a> {
 fn run_one<'a>(
     connection: &Connection,
     guard: &Guard,
-    place: Place<'a>,
+    (database, place): (&DatabaseName, Place<'a>),
     sql: &str,
     read: &mut dyn FnMut(Place<'a>, &Row<'_>) -> Result<(), DatabaseError>,
 ) -> Result<(), DatabaseError> {
     let failed = |error: rusqlite::Error| match guard.denied() {
         Some(refusal) => place.refused(refusal),
-        None => of_disk(&error, || {
-            format!("{}, line {}, statement {}", place.script, place.line, place.statement)
-        })
-        .unwrap_or_else(|| place.failed(message(&error))),
+        None => of_disk(&error, || place.to_string())
+            .or_else(|| of_others(database, &error, || format!("{place}: {}", message(&error))))
+            .unwrap_or_else(|| place.failed(message(&error))),
     };
     let mut statement = connection.prepare(sql).map_err(failed)?;
     if statement.parameter_count() > 0 {

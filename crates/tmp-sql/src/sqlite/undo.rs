@@ -45,7 +45,7 @@ fn undone(name: &DatabaseName, session: &mut Session, undo: &Undo<'_>) -> Result
     let quiet = fingerprint(name, &session.connection)? == *undo.committed;
     let violations = Violations::read(&session.connection).map_err(told(name, "checking foreign keys"))?;
     for text in undo.scripts {
-        Script::read(text, TransactionMode::Shared)?.run(&mut session.connection)?;
+        Script::read(name, text, TransactionMode::Shared)?.run(&mut session.connection)?;
     }
     violations.refuse_more(name, &session.connection)?;
     marker::remove(name, &session.connection, undo.marker)?;

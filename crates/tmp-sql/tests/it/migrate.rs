@@ -117,6 +117,22 @@ fn the_lock_is_waited_for_and_then_busy() {
 }
 
 #[test]
+fn a_statement_alone_waits_for_others_and_says_that_they_are_busy() {
+    for mode in MODES {
+        let shop = Shop::new(mode);
+        let other = shop.other();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let mut target = shop.target();
+        let result = target.run_alone(&text("CREATE INDEX by_city ON customer (city)"));
+        let Err(error @ DatabaseError::Busy { .. }) = result else { panic!("{mode:?}: {result:?}") };
+        assert!(error.to_string().contains("line 1, statement 1: database is locked"), "{error}");
+        other.execute_batch("ROLLBACK").unwrap();
+        target.release();
+        target.run_alone(&text("CREATE INDEX by_city ON customer (city)")).unwrap();
+    }
+}
+
+#[test]
 fn it_is_ready_when_nobody_holds_the_lock_and_is_as_it_was_after() {
     for mode in MODES {
         let shop = Shop::new(mode);

@@ -21,7 +21,7 @@ pub(super) fn points(kind: Kind, package: Package, choice: Choice) -> u64 {
         (Kind::Error, Sqlite) => (80, 1500),
         (Kind::Error, Commands) => (50, 600),
         (Kind::Error, Atomic) => (40, 300),
-        (Kind::Error, Failing) => (30, 300),
+        (Kind::Error, Failing) => (30, 600),
         (Kind::Error, Large) => (16, 100),
         (Kind::Tear | Kind::Short | Kind::ShortRead, Large) => (6, 50),
         (Kind::Tear | Kind::Short | Kind::ShortRead, _) => (14, 150),
@@ -37,7 +37,8 @@ pub(super) fn points(kind: Kind, package: Package, choice: Choice) -> u64 {
         (Kind::Thrice, Failing) => (20, 40),
         (Kind::Thrice, Large) => (8, 10),
         (Kind::ReadError | Kind::Signal, Large) => (8, 30),
-        (Kind::ReadError, _) => (24, 120),
+        (Kind::ReadError, Failing) => (24, 600),
+        (Kind::ReadError, _) => (24, 300),
         (Kind::Signal, _) => (24, 80),
     };
     choice.count(short, long)
