@@ -25,7 +25,7 @@ pub(super) fn points(kind: Kind, package: Package, choice: Choice) -> u64 {
         (Kind::Error, Large) => (16, 100),
         (Kind::Tear | Kind::Short | Kind::ShortRead, Large) => (6, 50),
         (Kind::Tear | Kind::Short | Kind::ShortRead, _) => (14, 150),
-        (Kind::Twice, Files) => (420, 700),
+        (Kind::Twice, Files) => (420, ALL),
         (Kind::Twice, Sqlite) => (330, 500),
         (Kind::Twice, Atomic) => (110, 150),
         (Kind::Twice, Commands) => (100, 150),
