@@ -46,7 +46,7 @@ impl Leaf {
     /// In words: what cannot be made, and how to mend that. Nothing is left of it.
     pub(super) fn make(name: &str, confinement: &Confinement, clock: &dyn Clock) -> Result<Self, String> {
         end(|found| found == name, clock)?;
-        let all = all()?;
+        let all = hierarchies()?;
         let unified = all.iter().find(|one| one.unified);
         let unified = unified.ok_or(
             "there is no cgroup v2 file system, without which nothing can be ended for certain: mount it at \
@@ -174,14 +174,10 @@ fn limit(dir: &Path, unified: bool, controller: &str, confinement: &Confinement)
 /// In words: what would not go.
 pub(super) fn end(wanted: impl Fn(&str) -> bool, clock: &dyn Clock) -> Result<(), String> {
     let mut found = Vec::new();
-    for hierarchy in all()? {
+    for hierarchy in hierarchies()? {
         search(&hierarchy.mount, &wanted, DEPTH, &mut found)?;
     }
     gone(&found, clock)
-}
-
-fn all() -> Result<Vec<Hierarchy>, String> {
-    hierarchies().map_err(|error| format!("the cgroups cannot be read: {error}"))
 }
 
 fn search(

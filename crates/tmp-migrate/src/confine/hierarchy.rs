@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeSet,
-    io,
     path::{Path, PathBuf},
 };
 
@@ -31,9 +30,14 @@ impl Hierarchy {
 }
 
 /// Every hierarchy that this process sees.
-pub(super) fn hierarchies() -> io::Result<Vec<Hierarchy>> {
-    let (mounts, own) = ("/proc/self/mountinfo", "/proc/self/cgroup");
-    Ok(read(&std::fs::read_to_string(mounts)?, &std::fs::read_to_string(own)?))
+///
+/// # Errors
+/// In words: the kernel does not say.
+pub(super) fn hierarchies() -> Result<Vec<Hierarchy>, String> {
+    let text = |file| {
+        std::fs::read_to_string(file).map_err(|error| format!("the cgroups cannot be read: {file}: {error}"))
+    };
+    Ok(read(&text("/proc/self/mountinfo")?, &text("/proc/self/cgroup")?))
 }
 
 /// The same from the texts of the kernel: `proc_pid_mountinfo(5)`, `cgroups(7)`.

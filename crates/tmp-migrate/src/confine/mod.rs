@@ -71,8 +71,7 @@ impl Cell<'_> {
             Err(error) => Err(cannot(format!("no thread can be started: {error}"))),
         });
         let removed = leaf.remove(clock);
-        let done = result?;
-        removed.map(|()| done)
+        result.and_then(|done| removed.map(|()| done))
     }
 
     /// Whether commands can be confined so on this machine: it is tried, with a program that does not exist.

@@ -2,6 +2,7 @@
 //! nothing else. It vanishes with its last process, with all that was written to its temporary directory.
 
 use std::{
+    fmt::Display,
     io,
     os::fd::{AsFd as _, OwnedFd},
     path::{Component, Path, PathBuf},
@@ -68,23 +69,22 @@ pub(super) fn enter(cell: &Cell<'_>) -> Result<(), String> {
         .map_err(|(path, error)| format!("{} cannot be shown: {error}", path.display()))
 }
 
-fn said<E: std::fmt::Display>(what: &str) -> impl Fn(E) -> String {
+fn said<E: Display>(what: impl Display) -> impl Fn(E) -> String {
     move |error| format!("{what}: {error}")
 }
 
 /// Everything that is seen, parents before what lies in them.
 fn shown(cell: &Cell<'_>) -> Result<Vec<Shown>, String> {
     let mut all = Vec::new();
-    for path in SYSTEM.iter().map(PathBuf::from) {
-        let unread = unread(&path);
-        match std::fs::symlink_metadata(&path) {
+    for path in SYSTEM.map(Path::new) {
+        match path.symlink_metadata() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(unread(error)),
+            Err(error) => return Err(said(path.display())(error)),
             Ok(there) if there.is_symlink() => {
-                let target = std::fs::read_link(&path).map_err(unread)?;
-                all.push(Shown { path, what: What::Link(target) });
+                let target = path.read_link().map_err(said(path.display()))?;
+                all.push(Shown { path: path.to_owned(), what: What::Link(target) });
             }
-            Ok(_) => all.push(tree(path, false)?),
+            Ok(_) => all.push(tree(path.to_owned(), false)?),
         }
     }
     for path in DEVICES {
@@ -111,13 +111,13 @@ fn shown(cell: &Cell<'_>) -> Result<Vec<Shown>, String> {
 }
 
 fn tree(path: PathBuf, writable: bool) -> Result<Shown, String> {
-    let there = std::fs::metadata(&path).map_err(unread(&path))?;
+    let there = path.metadata().map_err(said(path.display()))?;
     let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     if writable {
         // What is mounted below a path that is only read cannot be made read-only with it: it is left out.
         flags |= OpenTreeFlags::AT_RECURSIVE;
     }
-    let mount = open_tree(CWD, &path, flags).map_err(|error| unread(&path)(error.into()))?;
+    let mount = open_tree(CWD, &path, flags).map_err(said(path.display()))?;
     let what = What::Tree { mount, directory: there.is_dir(), writable };
     Ok(Shown { path, what })
 }
@@ -125,7 +125,7 @@ fn tree(path: PathBuf, writable: bool) -> Result<Shown, String> {
 /// What TMP keeps below something that is shown.
 fn hidden(shown: &Shown, cell: &Cell<'_>) -> Result<Vec<Shown>, String> {
     let What::Tree { directory: true, .. } = shown.what else { return Ok(Vec::new()) };
-    let real = shown.path.canonicalize().map_err(unread(&shown.path))?;
+    let real = shown.path.canonicalize().map_err(said(shown.path.display()))?;
     let mut all = Vec::new();
     for hidden in cell.hidden {
         match hidden.canonicalize() {
@@ -134,15 +134,10 @@ fn hidden(shown: &Shown, cell: &Cell<'_>) -> Result<Vec<Shown>, String> {
                 all.extend(below.filter(|path| *path != shown.path));
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(unread(hidden)(error)),
+            Err(error) => return Err(said(hidden.display())(error)),
         }
     }
     Ok(all.into_iter().map(|path| Shown { path, what: What::Hidden }).collect())
-}
-
-fn unread(path: &Path) -> impl Fn(io::Error) -> String + use<> {
-    let path = path.to_owned();
-    move |error| format!("{}: {error}", path.display())
 }
 
 /// The error, and what it was met at.
